@@ -1,0 +1,99 @@
+"""The values: statuses move only as the table says, drafts refuse what can't be meant, tasks survive a round trip."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import datetime, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from wan22.tasks import MOVES, Draft, ModelType, Plan, Render, Request, Status, Task, may_move
+from wan22.tasks.request import MAX_SEED
+
+
+@pytest.mark.parametrize(("before", "after"), list(itertools.product(Status, Status)))
+def test_every_pair_of_statuses_is_decided_by_the_table(before: Status, after: Status) -> None:
+    assert may_move(before, after) == (after in MOVES[before])
+    assert not (before.is_terminal and may_move(before, after)), "what has ended never changes"
+
+
+def test_a_task_can_always_come_to_an_end() -> None:
+    for status in (Status.QUEUED, Status.RUNNING):
+        assert any(after.is_terminal for after in MOVES[status])
+
+
+@pytest.mark.parametrize("name", ["T2V-A14B", "t2v-a14b", " T2v-A14b "])
+def test_model_types_are_matched_without_regard_to_case(name: str) -> None:
+    assert Draft(model_type=name).model_type is ModelType.T2V_A14B  # type: ignore[arg-type]  # as JSON gives it
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"width": True},
+        {"guidance_scale": float("nan")},
+        {"guidance_scale": float("inf")},
+        {"seed": -1},
+        {"seed": MAX_SEED + 1},
+        {"steps": 0},
+        {"num_videos": 0},
+        {"strength": 0},
+        {"strength": 1.5},
+        {"priority": 101},
+        {"fps": 8.5},
+        {"promt": "a typo"},
+        {"model_type": "T2V"},
+        {"quantization": "int3"},
+    ],
+)
+def test_a_draft_refuses_what_cannot_be_meant(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Draft.model_validate(wrong)
+    assert [error["loc"][0] for error in caught.value.errors()] == list(wrong)
+
+
+def test_numbers_may_come_as_the_strings_of_a_form() -> None:
+    assert Draft.model_validate({"width": "1280", "guidance_scale": "4.5"}).width == 1280
+
+
+def request_of(**changes: object) -> Request:
+    values = {
+        "model_type": "TI2V-5B",
+        "mode": "video",
+        "prompt": "a cat",
+        "negative_prompt": "",
+        "width": 64,
+        "height": 64,
+        "num_frames": 5,
+        "fps": 24,
+        "steps": 2,
+        "guidance_scale": 5.0,
+        "flow_shift": 5.0,
+        "seed": 1,
+        "output_format": "mp4",
+        "quality": "high",
+    }
+    return Request.model_validate({**values, **changes})
+
+
+@given(seed=st.integers(0, MAX_SEED), count=st.integers(1, 16))
+def test_the_seeds_of_a_list_follow_each_other_and_stay_in_range(seed: int, count: int) -> None:
+    seeds = request_of(seed=seed, num_videos=count).seeds
+    assert len(set(seeds)) == count
+    assert seeds[0] == seed
+    assert all(0 <= each <= MAX_SEED for each in seeds)
+
+
+def test_a_task_survives_a_round_trip_through_json() -> None:
+    render = Render(
+        width=64, height=64, num_frames=5, keep=(0, 1), crop_width=64, crop_height=64, output_width=64,
+        output_height=64, summary="as asked",
+    )  # fmt: skip
+    plan = Plan(variant="demo", model_files="x/demo", device="cpu", precision={}, offload="none", render=render)
+    task = Task(task_id="t", request=request_of(), plan=plan, created_at=datetime.now(timezone.utc))
+    assert Task.model_validate_json(task.model_dump_json()) == task
+    assert task.with_(status=Status.RUNNING).status is Status.RUNNING
+    assert task.status is Status.QUEUED, "a move makes a copy"

@@ -1,0 +1,74 @@
+"""Settings: where a value comes from, and what a wrong one is answered with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wan22.errors import ConfigurationError
+from wan22.settings import Settings, load_settings
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "wan22.toml"
+    path.write_text(
+        "[server]\nport = 9000\nhost = 'localhost'\n\n[models]\nmodels_dirs = ['D:\\AI\\models']\n", "utf-8"
+    )
+    return path
+
+
+def test_defaults_listen_on_loopback_only() -> None:
+    server = load_settings().server
+    assert (server.host, server.port, server.api_key) == ("127.0.0.1", 8000, None)
+
+
+def test_flags_beat_the_environment_and_the_environment_beats_the_file(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_settings(config).server.port == 9000
+    monkeypatch.setenv("WAN22_SERVER__PORT", "9001")
+    assert load_settings(config).server.port == 9001
+    assert load_settings(config, server={"port": 9002}).server.port == 9002
+    assert load_settings(config).server.host == "localhost", "one value of a room leaves the others alone"
+
+
+def test_the_environment_can_name_the_file(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAN22_CONFIG", str(config))
+    assert load_settings().models.models_dirs == (Path(r"D:\AI\models"),)
+
+
+def test_home_is_one_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WAN22_HOME", str(tmp_path))
+    storage = load_settings().storage
+    assert storage.home == tmp_path
+    assert storage.database_path.parent == storage.outputs_dir.parent == storage.uploads_dir.parent == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[server]\nprot = 1\n", "server.prot"),
+        ("[sever]\nport = 1\n", "sever"),
+        ("[server]\nport = 70000\n", "server.port"),
+        ("[server\n", "wan22.toml"),
+    ],
+)
+def test_a_wrong_file_is_answered_with_what_to_correct(tmp_path: Path, text: str, named: str) -> None:
+    path = tmp_path / "wan22.toml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(ConfigurationError, match=named):
+        load_settings(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"nowhere\.toml"):
+        load_settings(tmp_path / "nowhere.toml")
+
+
+def test_every_setting_has_a_help_text() -> None:
+    for room in Settings.model_fields.values():
+        assert room.annotation is not None
+        for name, field in room.annotation.model_fields.items():
+            assert field.description, name

@@ -1,0 +1,197 @@
+"""All settings: one class for each room, a help text for each field. The only place that reads the environment.
+
+A value comes from, first found wins: a command's flag, `WAN22_<ROOM>__<FIELD>` in the environment, the TOML file
+named by `--config` or `WAN22_CONFIG`, the default below. `WAN22_HOME` alone is short for `WAN22_STORAGE__HOME`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from wan22.errors import ConfigurationError
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def _default_home() -> Path:
+    return Path(os.environ.get("WAN22_HOME") or platformdirs.user_data_dir("wan22", appauthor=False))
+
+
+class Room(BaseModel):
+    """Base of the groups: frozen, and a misspelt name is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StorageSettings(Room):
+    """Where things are kept."""
+
+    home: Path = Field(
+        default_factory=_default_home,
+        description="Folder of the database, outputs, uploads and the embedded demo weights.",
+    )
+    min_free_bytes: int = Field(
+        default=1_000_000_000,
+        ge=0,
+        description="New tasks are refused when less is free on the disk of `home`.",
+    )
+
+    @property
+    def database_path(self) -> Path:
+        """The SQLite file."""
+        return self.home / "wan22.db"
+
+    @property
+    def outputs_dir(self) -> Path:
+        """Finished files, one folder for each task."""
+        return self.home / "outputs"
+
+    @property
+    def uploads_dir(self) -> Path:
+        """Input pictures, by the hash of their content."""
+        return self.home / "uploads"
+
+
+class ServerSettings(Room):
+    """How the HTTP server listens and whom it trusts."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on; anything but loopback needs `api_key`.")
+    port: int = Field(default=8000, ge=0, le=65535, description="TCP port; 0 picks a free one.")
+    api_key: SecretStr | None = Field(
+        default=None,
+        description="If set, every request must carry it; a must on any address but loopback.",
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(), description="Names, beside the loopback ones, under which browsers may reach the server."
+    )
+    allowed_origins: tuple[str, ...] = Field(
+        default=(), description="Exact origins of other web pages that may call the API, as https://studio.example."
+    )
+    max_body_bytes: int = Field(default=1_000_000, ge=1_000, description="Largest request body without an image.")
+    max_image_body_bytes: int = Field(default=64_000_000, ge=1_000, description="Largest request body with an image.")
+    shutdown_grace_s: float = Field(
+        default=10.0, ge=0, description="How long a stop waits for the running task before it goes back to the queue."
+    )
+
+
+class QueueSettings(Room):
+    """How many tasks wait, and when a run counts as lost."""
+
+    max_queued: int = Field(default=1_000, ge=1, description="Tasks that may wait; one more is answered with 429.")
+    max_attempts: int = Field(
+        default=2,
+        ge=1,
+        description="A task that was running when the server died this often fails, not runs again.",
+    )
+
+
+class ModelsSettings(Room):
+    """Where weights are and which are used."""
+
+    models_dirs: tuple[Path, ...] = Field(
+        default=(), description="Folders searched for <slug>/<variant>/ before `home`/models, the first match wins."
+    )
+    variant: Literal["auto", "dev", "demo"] = Field(
+        default="auto", description="auto uses the real weights (dev) of a model where they are on disk, else demo."
+    )
+    ram_fraction: float = Field(
+        default=0.8, gt=0, le=1, description="Share of the machine's RAM that loaded models may hold together."
+    )
+
+
+class DeviceSettings(Room):
+    """What computes, and how precisely."""
+
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:N or mps.")
+    precision: Literal["auto", "fp16", "bf16", "fp32"] = Field(
+        default="auto", description="Of the transformers where a request does not say; auto asks the device."
+    )
+    vram_reserve_bytes: int = Field(
+        default=1_000_000_000, ge=0, description="VRAM left to the desktop and other programs when deciding on offload."
+    )
+    threads: int = Field(default=0, ge=0, description="CPU threads for torch; 0 lets torch decide.")
+
+
+class MediaSettings(Room):
+    """Limits for input pictures, and how videos are encoded."""
+
+    max_image_pixels: int = Field(default=16_777_216, ge=4_096, description="Largest input picture: width x height.")
+    encoder_threads: int = Field(default=0, ge=0, description="Threads of the video encoder; 0 lets it decide.")
+
+
+class LogSettings(Room):
+    """What the server writes about itself."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Prompts are logged at DEBUG only."
+    )
+
+
+class Settings(BaseSettings):
+    """Everything, by room."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="WAN22_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    storage: StorageSettings = Field(default_factory=StorageSettings)
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    queue: QueueSettings = Field(default_factory=QueueSettings)
+    models: ModelsSettings = Field(default_factory=ModelsSettings)
+    device: DeviceSettings = Field(default_factory=DeviceSettings)
+    media: MediaSettings = Field(default_factory=MediaSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+
+
+def _reading(path: Path | None) -> type[Settings]:
+    """The settings class that also reads the TOML file at `path`, after flags and environment."""
+
+    class FromFile(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            file = (TomlConfigSettingsSource(settings_cls, path),) if path else ()
+            return (init_settings, env_settings, *file)
+
+    return FromFile
+
+
+def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
+    """The settings of this process. `overrides` are values by room, as a command's flags give them.
+
+    Raises ConfigurationError that names the setting, what is wrong with it and the cure.
+    """
+    named = os.environ.get("WAN22_CONFIG")
+    path = config or (Path(named) if named else None)
+    if path and not path.is_file():
+        raise ConfigurationError(f"There is no settings file {path}. Name another with --config or WAN22_CONFIG.")
+    try:
+        return _reading(path)(**overrides)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise ConfigurationError(f"The settings can't be used: {wrong}. Correct them in {path or 'WAN22_*'}.") from None
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"The settings can't be read: {error}. Correct them in {path or 'WAN22_*'}."
+        ) from error

@@ -1,0 +1,35 @@
+"""Frozen values that travel through the whole server: what was asked, what became of it, what happened on the way.
+
+`request` is what a caller said and what the server understood; `plan` how it will be done; `task` the record;
+`status` the allowed moves; `event` and `artifact` what a run gives out; `reporter` how a run speaks while it goes on.
+Nothing here reads a file, a clock or the environment.
+"""
+
+from wan22.tasks.artifact import Artifact
+from wan22.tasks.event import Event, EventType
+from wan22.tasks.plan import Choice, Plan, Render
+from wan22.tasks.reporter import Reporter
+from wan22.tasks.request import Draft, ImageRef, ModelType, Request
+from wan22.tasks.status import MOVES, Phase, Status, may_move
+from wan22.tasks.task import Failure, Task, Timings
+
+__all__ = [
+    "MOVES",
+    "Artifact",
+    "Choice",
+    "Draft",
+    "Event",
+    "EventType",
+    "Failure",
+    "ImageRef",
+    "ModelType",
+    "Phase",
+    "Plan",
+    "Render",
+    "Reporter",
+    "Request",
+    "Status",
+    "Task",
+    "Timings",
+    "may_move",
+]

@@ -1,0 +1,153 @@
+"""What a caller said (`Draft`) and what the server understood (`Request`, every default filled in).
+
+Checks here look at one field at a time. Rules that need to know the model (its limits, which inputs it takes)
+live in `models.resolve`, which turns the one into the other.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+MAX_SEED = 2**53 - 1  # the largest integer that survives a round trip through JavaScript
+MAX_PROMPT_CHARS = 4_000  # far over the text encoder's 512 tokens
+MAX_VIDEOS = 16
+
+Mode = Literal["video", "image"]
+OutputFormat = Literal["mp4", "webm", "gif", "png", "webp"]
+Quality = Literal["low", "medium", "high"]
+Quantization = Literal["fp16", "bf16", "fp32"]
+
+
+class ModelType(str, Enum):
+    """The three models; matched without regard to case."""
+
+    T2V_A14B = "T2V-A14B"  # text to video, two experts
+    I2V_A14B = "I2V-A14B"  # image to video, two experts
+    TI2V_5B = "TI2V-5B"  # text, image or both to video, one transformer
+
+    @classmethod
+    def _missing_(cls, value: object) -> ModelType | None:
+        wanted = str(value).strip().casefold()
+        return next((member for member in cls if member.value.casefold() == wanted), None)
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not true or false")
+    return value
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError("must be a finite number")
+    return value
+
+
+def _lower(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+Whole = Annotated[int, BeforeValidator(_no_bool)]
+Real = Annotated[float, BeforeValidator(_no_bool), AfterValidator(_finite)]
+
+
+class ImageRef(BaseModel):
+    """An input picture that the server has checked, converted to RGB PNG and stored; never a client's file name."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str = Field(description="`upl_` and 32 hex digits of the stored PNG's sha256; may be sent again as an image.")
+    width: int
+    height: int
+
+
+class Draft(BaseModel):
+    """The body of a submit call. Only what is sent matters; the rest is filled in from the model's defaults."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    model_type: Annotated[ModelType | None, Field(description="T2V-A14B, I2V-A14B or TI2V-5B, in any case.")] = None
+    prompt: str | None = Field(default=None, max_length=MAX_PROMPT_CHARS, description="What to show.")
+    negative_prompt: str | None = Field(
+        default=None, max_length=MAX_PROMPT_CHARS, description="What to avoid; Wan's own list if left out."
+    )
+    image: str | None = Field(
+        default=None,
+        description="First frame, or picture to change: data URL, base64, or id of an earlier one.",
+    )
+    last_image: str | None = Field(default=None, description="Last frame (I2V-A14B); same forms as `image`.")
+    width: Whole | None = Field(default=None, description="Pixels; even.")
+    height: Whole | None = Field(default=None, description="Pixels; even.")
+    resolution: str | None = Field(default=None, description='Width and height at once, as "1280x720".')
+    num_frames: Whole | None = Field(default=None, description="Frames of the video, exactly.")
+    fps: Whole | None = Field(default=None, description="8, 12, 16 or 24 frames a second.")
+    steps: Whole | None = Field(default=None, ge=1, le=200, description="Denoising steps.")
+    guidance_scale: Real | None = Field(
+        default=None,
+        ge=0,
+        le=30,
+        description="Classifier-free guidance (of the high-noise expert); 1 turns it off.",
+    )
+    guidance_scale_2: Real | None = Field(default=None, ge=0, le=30, description="The same for the low-noise expert.")
+    flow_shift: Real | None = Field(default=None, gt=0, le=100, description="Shift of the noise schedule.")
+    seed: Whole | None = Field(default=None, ge=0, le=MAX_SEED, description="The same seed gives the same frames.")
+    output_format: Annotated[OutputFormat | None, BeforeValidator(_lower)] = Field(
+        default=None, description="mp4, webm or gif; png or webp for a single frame."
+    )
+    quality: Annotated[Quality | None, BeforeValidator(_lower)] = Field(default=None, description="Of the file.")
+    quantization: Annotated[Quantization | None, BeforeValidator(_lower)] = Field(
+        default=None, description="Precision of the transformers; chosen for the device if left out."
+    )
+    num_videos: Whole | None = Field(
+        default=None, ge=1, le=MAX_VIDEOS, description="How many, with seeds seed, seed + 1, …"
+    )
+    mode: Annotated[Mode | None, BeforeValidator(_lower)] = Field(
+        default=None, description="video, or image for a single picture."
+    )
+    strength: Real | None = Field(
+        default=None, gt=0, le=1, description="Image to image: how much may change, from just above 0 to 1."
+    )
+    priority: Whole | None = Field(default=None, ge=-100, le=100, description="Higher runs first; 0 if left out.")
+    enable_optimization: bool | None = Field(
+        default=None, description="Whether the server may apply optimizations that keep the picture the same."
+    )
+    metadata: dict[str, Any] | None = Field(default=None, description="Your own; given back with the task.")
+
+
+class Request(BaseModel):
+    """The draft as the server understood it: checked against the model, with every default filled in."""
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+    model_type: ModelType
+    mode: Mode
+    prompt: str
+    negative_prompt: str
+    image: ImageRef | None = None
+    last_image: ImageRef | None = None
+    width: int
+    height: int
+    num_frames: int
+    fps: int
+    steps: int
+    guidance_scale: float
+    guidance_scale_2: float | None = Field(default=None, description="None for a model with one transformer.")
+    flow_shift: float
+    seed: int
+    output_format: OutputFormat
+    quality: Quality
+    quantization: Quantization | None = Field(default=None, description="None: the planner chooses for the device.")
+    num_videos: int = 1
+    strength: float | None = Field(default=None, description="Only for image to image.")
+    priority: int = 0
+    enable_optimization: bool = True
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """One seed for each video: seed, seed + 1, …, wrapping at MAX_SEED."""
+        return tuple((self.seed + n) % (MAX_SEED + 1) for n in range(self.num_videos))

@@ -1,0 +1,69 @@
+"""The record of one task, from acceptance to its end. A move makes a copy; nothing is changed in place."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from wan22.tasks.artifact import Artifact
+from wan22.tasks.plan import Plan
+from wan22.tasks.request import Request
+from wan22.tasks.status import Phase, Status
+
+
+class Failure(BaseModel):
+    """Why a task failed, in the words that the caller is given."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    title: str
+    detail: str
+    hint: str = ""
+
+
+class Timings(BaseModel):
+    """Seconds spent in each part of a task's life; None where it has not been there."""
+
+    model_config = ConfigDict(frozen=True)
+
+    queued_s: float | None = None
+    loading_s: float | None = None
+    text_encode_s: float | None = None
+    image_encode_s: float | None = None
+    denoise_s: float | None = None
+    decode_s: float | None = None
+    encode_s: float | None = None
+    total_s: float | None = Field(default=None, description="From the start of the last attempt to its end.")
+
+
+class Task(BaseModel):
+    """One submitted request and all that became of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    task_id: str = Field(description="UUIDv7: ids sort by time.")
+    status: Status = Status.QUEUED
+    request: Request
+    plan: Plan
+    phase: Phase | None = Field(default=None, description="Only while running.")
+    progress: float = Field(default=0.0, ge=0, le=1, description="Of the whole task.")
+    step: int | None = None
+    total_steps: int | None = None
+    outputs: tuple[Artifact, ...] = ()
+    timings: Timings = Timings()
+    attempts: int = Field(default=0, description="Runs started, a finished one included.")
+    fence: int = Field(default=0, description="Grows with each claim; a finish needs the current one.")
+    resumed_from_step: int | None = None
+    fallbacks: tuple[str, ...] = Field(default=(), description="What was tried when memory ran out.")
+    peak_vram_bytes: int | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    error: Failure | None = None
+
+    def with_(self, **changes: Any) -> Task:
+        """A copy with some fields changed."""
+        return self.model_copy(update=changes)
