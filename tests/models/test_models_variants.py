@@ -1,0 +1,117 @@
+"""The real weights are used where they are whole; otherwise it is said why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from models_kit import I2V, T2V, TI2V, write_weights
+
+from wan22.errors import InvalidRequest, ModelMissing
+from wan22.models.catalogue import SPECS
+from wan22.models.variants import Models
+from wan22.settings import ModelsSettings
+from wan22.tasks import Draft, ModelType
+
+SHARD = "transformer/diffusion_pytorch_model-00001-of-00003.safetensors"
+
+
+def models(tmp_path: Path, variant: str = "auto", folders: tuple[str, ...] = ("first", "second")) -> Models:
+    settings = ModelsSettings(models_dirs=tuple(tmp_path / name for name in folders), variant=variant)
+    return Models(settings, tmp_path / "home")
+
+
+def put(tmp_path: Path, place: str, model_type: ModelType = T2V) -> Path:
+    return write_weights(tmp_path / place, SPECS[model_type])
+
+
+def test_with_nothing_on_disk_the_demo_is_used_from_home(tmp_path: Path) -> None:
+    variant = models(tmp_path).get(TI2V)
+    assert (variant.name, variant.path) == ("demo", tmp_path / "home" / "ti2v-5b" / "demo")
+    assert (variant.native_area, variant.defaults) == (256 * 160, SPECS[TI2V].demo_defaults)
+    assert models(tmp_path).weights_bytes(variant) == 0
+    assert not list(tmp_path.iterdir()), "looking makes no folder"
+
+
+def test_real_weights_are_used_as_soon_as_they_are_whole(tmp_path: Path) -> None:
+    shelf = models(tmp_path)
+    assert shelf.get(T2V).name == "demo"
+    path = put(tmp_path, "second/t2v-A14B/dev")
+    variant = shelf.get(T2V)
+    assert (variant.name, variant.path, variant.native_area) == ("dev", path, None)
+    assert variant.defaults == SPECS[T2V].defaults
+    assert shelf.weights_bytes(variant) > 0
+    assert shelf.get(I2V).name == "demo", "each model for itself"
+
+
+@pytest.mark.parametrize("place", ["first/t2v-A14B/dev", "home/t2v-A14B/dev", "first/T2V-A14B/Dev"])
+def test_every_folder_is_searched_without_regard_to_case(tmp_path: Path, place: str) -> None:
+    path = put(tmp_path, place)
+    assert models(tmp_path).get(T2V).path.samefile(path)
+
+
+def test_the_first_whole_folder_wins(tmp_path: Path) -> None:
+    (put(tmp_path, "first/t2v-A14B/dev") / SHARD).unlink()
+    second = put(tmp_path, "second/t2v-A14B/dev")
+    put(tmp_path, "home/t2v-A14B/dev")
+    assert models(tmp_path).get(T2V).path == second
+
+
+def test_incomplete_weights_give_the_demo_and_the_reason(tmp_path: Path) -> None:
+    path = put(tmp_path, "first/t2v-A14B/dev")
+    (path / SHARD).unlink()
+    shelf = models(tmp_path)
+    report = shelf.describe(T2V)
+    assert (report.state, report.path, report.missing) == ("partial", path, (SHARD,))
+    assert SHARD in report.why
+    assert shelf.get(T2V).name == "demo"
+    assert report.why in shelf.get(T2V).why
+
+
+def test_a_long_list_of_missing_files_is_cut_in_words_only(tmp_path: Path) -> None:
+    path = put(tmp_path, "first/t2v-A14B/dev")
+    for shard in path.glob("transformer*/*-of-*"):
+        shard.unlink()
+    report = models(tmp_path).describe(T2V)
+    assert len(report.missing) == 6
+    assert report.why.endswith("and 3 more.")
+
+
+def test_incomplete_weights_are_an_error_where_only_they_are_allowed(tmp_path: Path) -> None:
+    (put(tmp_path, "first/t2v-A14B/dev") / SHARD).unlink()
+    with pytest.raises(ModelMissing, match=f"missing {SHARD}.*set models.variant to auto"):
+        models(tmp_path, "dev").get(T2V)
+
+
+def test_absent_weights_are_an_error_that_says_where_they_belong(tmp_path: Path) -> None:
+    with pytest.raises(ModelMissing) as failure:
+        models(tmp_path, "dev").get(T2V)
+    assert f"Put Wan-AI/Wan2.2-T2V-A14B-Diffusers in diffusers layout into {tmp_path}" in failure.value.detail
+    assert models(tmp_path, "dev").describe(T2V).state == "missing"
+
+
+def test_the_demo_can_be_asked_for_although_real_weights_are_there(tmp_path: Path) -> None:
+    put(tmp_path, "first/t2v-A14B/dev")
+    shelf = models(tmp_path, "demo")
+    assert shelf.get(T2V).name == "demo"
+    assert shelf.describe(T2V).state == "ready"
+
+
+def test_demo_weights_are_found_in_the_searched_folders_too(tmp_path: Path) -> None:
+    path = put(tmp_path, "second/ti2v-5b/demo", TI2V)
+    assert models(tmp_path).get(TI2V).path == path
+
+
+def test_a_planned_variant_is_found_by_its_name(tmp_path: Path) -> None:
+    put(tmp_path, "first/t2v-A14B/dev")
+    shelf = models(tmp_path, "demo")
+    assert shelf.named(T2V, "dev").name == "dev"
+    assert shelf.named(T2V, "demo") == shelf.named(T2V, "demo")
+    with pytest.raises(ModelMissing):
+        shelf.named(I2V, "dev")
+
+
+def test_a_draft_leads_to_its_models_variant(tmp_path: Path) -> None:
+    assert models(tmp_path).for_draft(Draft(model_type="i2v-a14b")).spec is SPECS[I2V]
+    with pytest.raises(InvalidRequest, match="model_type"):
+        models(tmp_path).for_draft(Draft())

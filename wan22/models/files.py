@@ -1,0 +1,109 @@
+"""A cheap look at a model's folder in diffusers layout: is everything there that it names, and how many bytes.
+
+Reads names, sizes and the small JSON files, never a tensor; whether the content is right shows when it is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+MODEL_INDEX = "model_index.json"
+_WEIGHTS = ("diffusion_pytorch_model.safetensors", "model.safetensors")  # as diffusers and transformers name them
+_CONFIG = {
+    "scheduler": "scheduler_config.json",
+    "tokenizer": "tokenizer_config.json",
+    "image_processor": "preprocessor_config.json",
+}  # config.json for all other components, which have weights too
+_WITHOUT_WEIGHTS = frozenset(_CONFIG)
+_POINTER = b"version https://git-lfs"  # what `git clone` leaves in a weight file's place without Git LFS
+_POINTER_MAX_BYTES = 1_024
+
+
+def missing_files(folder: Path, required: tuple[str, ...]) -> tuple[str, ...]:
+    """What `folder` lacks, as paths inside it with a word on each; empty if it is whole.
+
+    Looked for: model_index.json, every component that it or `required` names, each with its configuration and, where
+    it has weights, with its safetensors file or all shards of its index.
+    """
+    listed = _read_json(folder / MODEL_INDEX)
+    if listed is None:
+        return (f"{MODEL_INDEX} (absent or unreadable)",)
+    components = dict.fromkeys([*required, *(name for name, value in listed.items() if _is_component(value))])
+    return tuple(chain.from_iterable(_lacking(folder, name) for name in components))
+
+
+def weights_bytes(folder: Path) -> int:
+    """Bytes of all safetensors files of the components in `folder`; 0 if it is not there."""
+    return sum(_size(path) for path in folder.glob("*/*.safetensors"))
+
+
+def child(folder: Path, name: str) -> Path:
+    """`folder / name`, or the entry whose name differs from it in case only, where that is what is there.
+
+    Windows and macOS find it anyway; on Linux a folder copied from there may have the other case.
+    """
+    exact = folder / name
+    if exact.exists():
+        return exact
+    try:
+        return next((entry for entry in sorted(folder.iterdir()) if entry.name.casefold() == name.casefold()), exact)
+    except OSError:  # no such folder, or not ours to read: nothing of that name is there
+        return exact
+
+
+def _is_component(value: Any) -> bool:
+    """True for `[library, class]`; a component that the pipeline goes without stands there as `[null, null]`."""
+    return isinstance(value, list) and len(value) == 2 and all(isinstance(part, str) for part in value)
+
+
+def _lacking(folder: Path, component: str) -> Iterator[str]:
+    config = f"{component}/{_CONFIG.get(component, 'config.json')}"
+    if not (folder / component).is_dir():
+        yield f"{component}/"
+    elif _size(folder / config) == 0:
+        yield config
+    elif component not in _WITHOUT_WEIGHTS:
+        yield from _lacking_weights(folder / component)
+
+
+def _lacking_weights(folder: Path) -> Iterator[str]:
+    index = next((path for name in _WEIGHTS if (path := folder / f"{name}.index.json").exists()), None)
+    if index is None:
+        whole = next((name for name in _WEIGHTS if (folder / name).exists()), _WEIGHTS[0])
+        yield from _lacking_shards(folder, [whole])
+        return
+    shards = (_read_json(index) or {}).get("weight_map")
+    if isinstance(shards, dict) and shards:
+        yield from _lacking_shards(folder, sorted({str(shard) for shard in shards.values()}))
+    else:
+        yield f"{folder.name}/{index.name} (unreadable)"
+
+
+def _lacking_shards(folder: Path, names: list[str]) -> Iterator[str]:
+    for name in names:
+        size = _size(folder / name)
+        if size == 0:
+            yield f"{folder.name}/{name}"
+        elif size < _POINTER_MAX_BYTES and (folder / name).read_bytes().startswith(_POINTER):
+            yield f"{folder.name}/{name} (only a Git LFS pointer)"
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; 0 for what is absent, unreadable or no file."""
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except (OSError, ValueError):  # ValueError: a name with a null byte, from a damaged index
+        return 0
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a JSON file, or None."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None

@@ -1,0 +1,104 @@
+"""Carries out one task: lease the model, encode, denoise, decode into the encoder, name the files.
+
+The phases themselves are `pipelines`, the files `media`, the loaded models `residency`; here is only their order.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Protocol
+
+from PIL.Image import Image
+
+from wan22.media.outputs import Outputs
+from wan22.media.uploads import Uploads
+from wan22.models.variants import Models
+from wan22.orchestrator.residency import ModelKey, Residency
+from wan22.pipelines.demo import build_demo
+from wan22.pipelines.loader import LoadedModel, load
+from wan22.pipelines.phases import decode, denoise, encode_image, encode_text
+from wan22.tasks import Artifact, ImageRef, Phase, Plan, Reporter, Task
+
+
+class RunReporter(Reporter, Protocol):
+    """A reporter that also knows which of the task's outputs is in the making."""
+
+    def output(self, index: int, count: int) -> None:
+        """The phases that follow belong to output `index` of `count`."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run gave."""
+
+    outputs: tuple[Artifact, ...]
+    peak_vram_bytes: int | None
+
+
+class Orchestrator:
+    """Runs tasks, one at a time, in the thread that calls `run`."""
+
+    def __init__(self, models: Models, residency: Residency[LoadedModel], outputs: Outputs, uploads: Uploads) -> None:
+        self._models = models
+        self._residency = residency
+        self._outputs = outputs
+        self._uploads = uploads
+
+    def run(self, task: Task, fence: int, reporter: RunReporter) -> RunResult:
+        """Carry out the task and give its finished files; blocks for as long as that takes.
+
+        Raises Cancelled when the reporter says so, and a ServerFault for what we know how to name. In both cases, and
+        for every other exception, the task's files are gone.
+        """
+        reporter.phase(Phase.LOADING)
+        with ExitStack() as undo:
+            undo.callback(self._outputs.remove, task.task_id)
+            with self._residency.lease(
+                model_key(task), self._weights_bytes(task), lambda: self._load(task, reporter)
+            ) as model:
+                model.reset_peak()
+                artifacts = self._make(model, task, fence, reporter)
+                peak = model.peak_vram_bytes()
+            undo.pop_all()
+        return RunResult(artifacts, peak)
+
+    def _make(self, model: LoadedModel, task: Task, fence: int, reporter: RunReporter) -> tuple[Artifact, ...]:
+        request, render = task.request, task.plan.render
+        text = encode_text(model, request, reporter)
+        image, last_image = self._open(request.image), self._open(request.last_image)
+        made = []
+        for index, seed in enumerate(request.seeds):
+            reporter.output(index, request.num_videos)
+            condition = encode_image(model, request, render, image, last_image, seed=seed, reporter=reporter)
+            latents = denoise(model, request, render, text, condition, seed=seed, reporter=reporter)
+            with self._outputs.create(task.task_id, index, fence, request=request, render=render) as writer:
+                for frame in decode(model, latents, reporter):
+                    writer.write(frame)
+                reporter.phase(Phase.ENCODE)
+                made.append(writer.finish(seed))
+        return tuple(made)
+
+    def _open(self, ref: ImageRef | None) -> Image | None:
+        return self._uploads.open(ref) if ref else None
+
+    def _weights_bytes(self, task: Task) -> int:
+        return self._models.weights_bytes(self._models.named(task.request.model_type, task.plan.variant))
+
+    def _load(self, task: Task, reporter: Reporter) -> LoadedModel:
+        variant = self._models.named(task.request.model_type, task.plan.variant)
+        if variant.name == "demo" and not (variant.path / "model_index.json").exists():
+            build_demo(task.request.model_type, variant.path)
+        return load(variant.path, task.request.model_type, plan=task.plan, reporter=reporter)
+
+
+def model_key(task: Task) -> ModelKey:
+    """The loaded model that this task needs."""
+    plan: Plan = task.plan
+    return ModelKey(
+        model_type=task.request.model_type.value,
+        variant=plan.variant,
+        device=plan.device,
+        precision=tuple(sorted(plan.precision.items())),
+        offload=plan.offload,
+    )

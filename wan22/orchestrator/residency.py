@@ -1,0 +1,121 @@
+"""Which models are loaded, and the leases on them. Loads and drops; does not run them.
+
+A model that is leased is never dropped. Before a new one is loaded, the ones that were used longest ago are dropped
+until the new one fits the budget: two A14B models do not fit 128 GB of RAM together.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from wan22.tasks import EventType
+
+logger = logging.getLogger(__name__)
+
+
+class Closable(Protocol):
+    """What residency needs of a loaded model."""
+
+    def close(self) -> None:
+        """Give back all memory."""
+
+
+M = TypeVar("M", bound=Closable)
+
+
+@dataclass(frozen=True)
+class ModelKey:
+    """What makes two loaded models the same: weights, place and precision."""
+
+    model_type: str
+    variant: str
+    device: str
+    precision: tuple[tuple[str, str], ...]
+    offload: str
+
+
+@dataclass
+class Resident(Generic[M]):
+    """One loaded model and how it is used."""
+
+    key: ModelKey
+    model: M
+    size_bytes: int
+    leases: int = 0
+    used_at: float = field(default_factory=time.monotonic)
+
+
+class Residency(Generic[M]):
+    """The loaded models within a budget of bytes.
+
+    `leases` and the table are guarded by one lock; loading and closing happen outside it, so that a status call never
+    waits for a load. There is one caller of `lease` at a time: the device's thread.
+    """
+
+    def __init__(self, budget_bytes: int, on_change: Callable[[EventType, ModelKey], None]) -> None:
+        self._budget_bytes = budget_bytes
+        self._on_change = on_change
+        self._lock = threading.Lock()
+        self._residents: dict[ModelKey, Resident[M]] = {}
+
+    @contextmanager
+    def lease(self, key: ModelKey, size_bytes: int, load: Callable[[], M]) -> Iterator[M]:
+        """Lend the model of `key`, loading it if need be; it stays loaded afterwards until its room is needed."""
+        resident = self._find(key) or self._load(key, size_bytes, load)
+        with self._lock:
+            resident.leases += 1
+        try:
+            yield resident.model
+        finally:
+            with self._lock:
+                resident.leases -= 1
+                resident.used_at = time.monotonic()
+
+    def residents(self) -> tuple[Resident[M], ...]:
+        """The loaded models now, for status pages."""
+        with self._lock:
+            return tuple(self._residents.values())
+
+    def drop(self, key: ModelKey) -> None:
+        """Unload one model if it is loaded and not leased."""
+        with self._lock:
+            resident = self._residents.get(key)
+            if resident is None or resident.leases:
+                return
+            del self._residents[key]
+        resident.model.close()
+        self._on_change(EventType.MODEL_UNLOADED, key)
+        logger.info("Dropped %s.", key.model_type, extra={"action": "model_unloaded", "variant": key.variant})
+
+    def close(self) -> None:
+        """Drop everything that is not leased."""
+        for resident in self.residents():
+            self.drop(resident.key)
+
+    def _find(self, key: ModelKey) -> Resident[M] | None:
+        with self._lock:
+            return self._residents.get(key)
+
+    def _load(self, key: ModelKey, size_bytes: int, load: Callable[[], M]) -> Resident[M]:
+        self._make_room(size_bytes)
+        resident = Resident(key, load(), size_bytes)
+        with self._lock:
+            self._residents[key] = resident
+        self._on_change(EventType.MODEL_LOADED, key)
+        logger.info("Loaded %s.", key.model_type, extra={"action": "model_loaded", "variant": key.variant})
+        return resident
+
+    def _make_room(self, size_bytes: int) -> None:
+        by_age = sorted(self.residents(), key=lambda resident: resident.used_at)
+        held = sum(resident.size_bytes for resident in by_age)
+        for resident in by_age:
+            if held + size_bytes <= self._budget_bytes:
+                return
+            self.drop(resident.key)
+            held -= resident.size_bytes
