@@ -1,0 +1,185 @@
+"""Rows and tasks are the same thing, moves are those of the table, and claims go in order."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from store_kit import add, claim, find, in_status
+from support.samples import FAILURE, NOON, artifact, request, task
+
+from wan22.errors import StoreError
+from wan22.store import Store, Tables
+from wan22.tasks import ImageRef, ModelType, Status, Task, Timings, may_move
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(prompt=st.text(), metadata=st.dictionaries(st.text(), JSON, max_size=4), seed=st.integers(0, 2**53 - 1))
+def test_any_request_comes_back_as_it_was(prompt: str, metadata: dict[str, Any], seed: int) -> None:
+    store = Store.open(None)
+    given_task = task(request=request(prompt=prompt, metadata=metadata, seed=seed))
+    add(store, given_task)
+    assert find(store, given_task.task_id) == given_task
+    store.close()
+
+
+def test_every_field_survives_a_move(store: Store) -> None:
+    image = ImageRef(id="upl_" + "0" * 32, width=8, height=8)
+    before = task(request=request(image=image, model_type=ModelType.I2V_A14B))
+    add(store, before)
+    ended = before.with_(
+        status=Status.CANCELLED,
+        progress=0.5,
+        step=2,
+        total_steps=4,
+        outputs=(artifact(0), artifact(1)),
+        timings=Timings(queued_s=1.5, denoise_s=2.5, total_s=4.0),
+        attempts=2,
+        resumed_from_step=1,
+        fallbacks=("tiling", "offload"),
+        peak_vram_bytes=2**40,
+        started_at=NOON,
+        finished_at=NOON + timedelta(microseconds=1),
+        error=FAILURE,
+    )
+    assert store.write(lambda tables: tables.tasks.move(before, ended))
+    assert find(store, before.task_id) == ended
+
+
+@pytest.mark.parametrize(("before", "after"), list(itertools.product(Status, Status)))
+def test_every_pair_of_statuses_moves_as_the_table_says(store: Store, before: Status, after: Status) -> None:
+    now = in_status(store, before)
+
+    def move(tables: Tables) -> bool:
+        return tables.tasks.move(now, now.with_(status=after))
+
+    if may_move(before, after):
+        assert store.write(move)
+        assert find(store, now.task_id) == now.with_(status=after)
+    else:
+        with pytest.raises(ValueError, match="does not go from"):
+            store.write(move)
+        assert find(store, now.task_id) == now
+
+
+@pytest.mark.parametrize("seen", [{"fence": 0}, {"fence": 2}, {"status": Status.QUEUED}])
+def test_a_move_from_what_is_no_longer_so_changes_nothing(store: Store, seen: dict[str, Any]) -> None:
+    running = in_status(store, Status.RUNNING)
+    stale = running.with_(**seen)
+    moved = store.write(lambda tables: tables.tasks.move(stale, stale.with_(status=Status.CANCELLED)))
+    assert not moved
+    assert find(store, running.task_id) == running
+
+
+@given(priorities=st.lists(st.integers(-100, 100), min_size=1, max_size=12))
+@settings(max_examples=30, deadline=None)
+def test_claims_go_by_priority_then_arrival_and_positions_foretell_them(priorities: list[int]) -> None:
+    store = Store.open(None)
+    tasks = [add(store, task(priority=priority)) for priority in priorities]
+    expected = sorted(tasks, key=lambda each: -each.request.priority)  # sorted is stable: arrival decides the rest
+    for n, each in enumerate(expected, start=1):
+        assert store.read(lambda tables, each=each: tables.tasks.position(each.task_id)) == n
+    assert store.read(lambda tables: tables.tasks.positions()) == {t.task_id: n for n, t in enumerate(expected, 1)}
+    claimed = [claim(store) for _ in tasks]
+    assert [each and each.task_id for each in claimed] == [each.task_id for each in expected]
+    assert claim(store) is None
+    store.close()
+
+
+def test_a_claim_takes_the_lease(store: Store) -> None:
+    given_task = add(store)
+    claimed = claim(store, boot_id=7)
+    lease = {"status": Status.RUNNING, "attempts": 1, "fence": 1, "started_at": NOON}
+    assert claimed == given_task.with_(**lease)
+    assert find(store, given_task.task_id) == claimed
+
+
+def test_a_heartbeat_is_only_for_the_current_fence(store: Store) -> None:
+    running = in_status(store, Status.RUNNING)
+
+    def beat(fence: int) -> bool:
+        return store.write(lambda tables: tables.tasks.heartbeat(running.task_id, fence=fence, at=NOON))
+
+    assert beat(1)
+    assert not beat(2)
+
+
+def test_cancel_requests_are_kept_for_running_tasks_only(store: Store) -> None:
+    waiting, running = in_status(store, Status.CANCELLED), in_status(store, Status.RUNNING)
+    for each in (waiting, running):
+        store.write(lambda tables, each=each: tables.tasks.request_cancel(each.task_id))
+    asked = [waiting.task_id, running.task_id, "unknown"]
+    assert [store.read(lambda t, i=i: t.tasks.is_cancel_requested(i)) for i in asked] == [False, True, None]
+
+
+def test_work_is_summed_by_pace_up_to_the_task(store: Store) -> None:
+    first, *_, last = [add(store, pace=pace, work=work) for pace, work in [("a", 1.0), ("b", 2.0), ("a", 4.0)]]
+    add(store, task(priority=1), pace="b", work=8.0)
+    add(store, pace="a", work=16.0)
+    assert store.read(lambda tables: tables.tasks.work_until(first.task_id)) == {"a": 1.0, "b": 8.0}
+    assert store.read(lambda tables: tables.tasks.work_until(last.task_id)) == {"a": 5.0, "b": 10.0}
+
+
+def test_counts_name_every_status(store: Store) -> None:
+    for status in (Status.FAILED, Status.FAILED, Status.QUEUED):
+        in_status(store, status)
+    counted = store.read(lambda tables: tables.tasks.count_by_status())
+    assert counted == {**dict.fromkeys(Status, 0), Status.FAILED: 2, Status.QUEUED: 1}
+    assert store.read(lambda tables: tables.tasks.count_waiting(limit=1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({}, [4, 3, 2, 1, 0]),
+        ({"status": Status.QUEUED}, [4, 3, 2, 1]),
+        ({"model_type": ModelType.TI2V_5B}, [4, 2, 0]),
+        ({"status": Status.QUEUED, "model_type": ModelType.TI2V_5B}, [4, 2]),
+        ({"status": Status.FAILED}, []),
+    ],
+)
+def test_lists_are_newest_first_through_all_pages(store: Store, filters: dict[str, Any], expected: list[int]) -> None:
+    models = itertools.cycle([ModelType.TI2V_5B, ModelType.T2V_A14B])
+    ids = [add(store, task(request=request(model_type=next(models)))).task_id for _ in range(5)]
+    claim(store)
+    seen: list[Task] = []
+    before = None
+    while True:
+        page = store.read(lambda tables, b=before: tables.tasks.list(**filters, before_seq=b, limit=2))
+        seen += page.tasks
+        if (before := page.last_seq) is None:
+            break
+    assert [each.task_id for each in seen] == [ids[n] for n in expected]
+
+
+def test_a_key_finds_its_task_until_it_is_freed(store: Store) -> None:
+    given_task = add(store, idempotency_key="k", fingerprint="f")
+    found = store.read(lambda tables: tables.tasks.find_by_key("k"))
+    assert found
+    assert (found.task, found.fingerprint) == (given_task, "f")
+    with pytest.raises(StoreError, match="UNIQUE"):
+        add(store, idempotency_key="k")
+    store.write(lambda tables: tables.tasks.free_key("k"))
+    assert store.read(lambda tables: tables.tasks.find_by_key("k")) is None
+
+
+def test_a_record_that_cant_be_read_is_a_store_error_that_says_what_to_do(store: Store) -> None:
+    broken = task().model_copy(update={"progress": 7.0})
+    add(store, broken)
+    with pytest.raises(StoreError, match="1 values are wrong") as caught:
+        find(store, broken.task_id)
+    assert "delete" in caught.value.hint

@@ -1,0 +1,155 @@
+-- Everything the store says to SQLite, by name. `name:` opens a statement, comments tell what it is for.
+-- Parameters are named; Python builds no SQL. INDEXED BY stands where the planner, which knows no figures yet in a new
+-- database, would take the longer index on the status.
+
+
+-- Meta ------------------------------------------------------------------------------------------------------------
+
+-- name: next_boot
+-- Count one more start of the server.
+INSERT INTO meta (key, value) VALUES ('boot', 1)
+ON CONFLICT (key) DO UPDATE SET value = value + 1
+RETURNING value
+
+
+-- Tasks: one ------------------------------------------------------------------------------------------------------
+
+-- name: add_task
+INSERT INTO tasks (
+    id, status, priority, model_type, attempts, fence, pace, work, idempotency_key, fingerprint,
+    request, plan, outputs, timings, fallbacks, error, progress, step, total_steps,
+    resumed_from_step, peak_vram_bytes, created_at, started_at, finished_at
+) VALUES (
+    :task_id, :status, :priority, :model_type, :attempts, :fence, :pace, :work, :idempotency_key, :fingerprint,
+    :request, :plan, :outputs, :timings, :fallbacks, :error, :progress, :step, :total_steps,
+    :resumed_from_step, :peak_vram_bytes, :created_at, :started_at, :finished_at
+)
+
+-- name: find_task
+SELECT * FROM tasks WHERE id = :task_id
+
+-- name: find_task_by_key
+SELECT * FROM tasks WHERE idempotency_key = :key
+
+-- name: free_key
+-- The key may be used for a new task.
+UPDATE tasks SET idempotency_key = NULL WHERE idempotency_key = :key
+
+-- name: move_task
+-- From one status to another, by whoever saw it under this fence; changes nothing if it has moved since.
+UPDATE tasks
+SET status = :status, attempts = :attempts, outputs = :outputs, timings = :timings, fallbacks = :fallbacks,
+    error = :error, progress = :progress, step = :step, total_steps = :total_steps,
+    resumed_from_step = :resumed_from_step, peak_vram_bytes = :peak_vram_bytes,
+    started_at = :started_at, finished_at = :finished_at
+WHERE id = :task_id AND status = :before AND fence = :fence
+
+-- name: request_cancel
+UPDATE tasks SET cancel_requested = 1 WHERE id = :task_id AND status = 'running'
+
+-- name: is_cancel_requested
+SELECT cancel_requested FROM tasks WHERE id = :task_id
+
+-- name: remove_task
+DELETE FROM tasks WHERE id = :task_id
+
+
+-- Tasks: the queue ------------------------------------------------------------------------------------------------
+
+-- name: claim_next
+-- Highest priority first, then order of arrival. The new fence shuts out whoever held an older claim.
+UPDATE tasks
+SET status = 'running', attempts = attempts + 1, fence = fence + 1, boot_id = :boot_id,
+    started_at = :at, heartbeat_at = :at
+WHERE seq = (
+    SELECT seq FROM tasks INDEXED BY tasks_waiting WHERE status = 'queued' ORDER BY priority DESC, seq LIMIT 1
+)
+RETURNING *
+
+-- name: heartbeat
+UPDATE tasks SET heartbeat_at = :at WHERE id = :task_id AND status = 'running' AND fence = :fence
+
+-- name: position
+-- 1 is next; no row if the task does not wait.
+SELECT 1
+    + (SELECT count(*) FROM tasks INDEXED BY tasks_waiting WHERE status = 'queued' AND priority > me.priority)
+    + (SELECT count(*) FROM tasks INDEXED BY tasks_waiting
+       WHERE status = 'queued' AND priority = me.priority AND seq < me.seq)
+FROM tasks AS me
+WHERE me.id = :task_id AND me.status = 'queued'
+
+-- name: positions
+-- Of all waiting tasks at once.
+SELECT id, row_number() OVER (ORDER BY priority DESC, seq)
+FROM tasks INDEXED BY tasks_waiting
+WHERE status = 'queued'
+
+-- name: work_until
+-- Work that waits ahead of the task and in it, for each pace.
+SELECT ahead.pace, sum(ahead.work)
+FROM tasks AS me
+JOIN tasks AS ahead INDEXED BY tasks_waiting ON ahead.status = 'queued'
+    AND (ahead.priority > me.priority OR (ahead.priority = me.priority AND ahead.seq <= me.seq))
+WHERE me.id = :task_id AND me.status = 'queued'
+GROUP BY ahead.pace
+
+-- name: count_waiting
+-- Stops counting at the limit: a long queue costs no more than a full one.
+SELECT count(*) FROM (SELECT 1 FROM tasks INDEXED BY tasks_waiting WHERE status = 'queued' LIMIT :limit)
+
+-- name: count_by_status
+SELECT status, count(*) FROM tasks GROUP BY status
+
+
+-- Tasks: recovery -------------------------------------------------------------------------------------------------
+-- What an earlier start of the server left running. In this order: each takes its rows from the next.
+
+-- name: recover_cancelled
+UPDATE tasks INDEXED BY tasks_running SET status = 'cancelled', finished_at = :at
+WHERE status = 'running' AND boot_id < :boot_id AND cancel_requested = 1
+RETURNING id, model_type
+
+-- name: recover_failed
+UPDATE tasks INDEXED BY tasks_running SET status = 'failed', finished_at = :at, error = :error
+WHERE status = 'running' AND boot_id < :boot_id AND attempts >= :max_attempts
+RETURNING id, model_type
+
+-- name: recover_queued
+UPDATE tasks INDEXED BY tasks_running SET status = 'queued', started_at = NULL
+WHERE status = 'running' AND boot_id < :boot_id
+RETURNING id, model_type
+
+
+-- Tasks: lists, newest first --------------------------------------------------------------------------------------
+
+-- name: list_tasks
+SELECT * FROM tasks WHERE seq < :before ORDER BY seq DESC LIMIT :limit
+
+-- name: list_tasks_by_status
+SELECT * FROM tasks WHERE status = :status AND seq < :before ORDER BY seq DESC LIMIT :limit
+
+-- name: list_tasks_by_model
+SELECT * FROM tasks WHERE model_type = :model_type AND seq < :before ORDER BY seq DESC LIMIT :limit
+
+-- name: list_tasks_by_status_and_model
+SELECT * FROM tasks WHERE status = :status AND model_type = :model_type AND seq < :before
+ORDER BY seq DESC LIMIT :limit
+
+
+-- Events ----------------------------------------------------------------------------------------------------------
+
+-- name: add_event
+INSERT INTO events (id, type, task_id, at, data) VALUES (:id, :type, :task_id, :at, :data)
+
+-- name: events_between
+SELECT * FROM events WHERE id > :after AND id <= :until ORDER BY id LIMIT :limit
+
+-- name: events_of_task_between
+SELECT * FROM events WHERE task_id = :task_id AND id > :after AND id <= :until ORDER BY id LIMIT :limit
+
+-- name: remove_events_of_task
+DELETE FROM events WHERE task_id = :task_id
+
+-- name: prune_events
+-- Keep the newest.
+DELETE FROM events WHERE id <= (SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET :keep)
