@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Protocol
 
 from PIL.Image import Image
 
@@ -16,16 +15,11 @@ from wan22.media.uploads import Uploads
 from wan22.models.variants import Models
 from wan22.orchestrator.residency import ModelKey, Residency
 from wan22.pipelines.demo import build_demo
-from wan22.pipelines.loader import LoadedModel, load
+from wan22.pipelines.loaded import LoadedModel
+from wan22.pipelines.loader import load
 from wan22.pipelines.phases import decode, denoise, encode_image, encode_text
+from wan22.queue.reporter import RunReporter
 from wan22.tasks import Artifact, ImageRef, Phase, Plan, Reporter, Task
-
-
-class RunReporter(Reporter, Protocol):
-    """A reporter that also knows which of the task's outputs is in the making."""
-
-    def output(self, index: int, count: int) -> None:
-        """The phases that follow belong to output `index` of `count`."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +60,12 @@ class Orchestrator:
     def _make(self, model: LoadedModel, task: Task, fence: int, reporter: RunReporter) -> tuple[Artifact, ...]:
         request, render = task.request, task.plan.render
         text = encode_text(model, request, reporter)
-        image, last_image = self._open(request.image), self._open(request.last_image)
+        picture, last_picture = self._open(request.image), self._open(request.last_image)
+        image = encode_image(model, request, render, picture, last_picture, reporter=reporter)
         made = []
         for index, seed in enumerate(request.seeds):
             reporter.output(index, request.num_videos)
-            condition = encode_image(model, request, render, image, last_image, seed=seed, reporter=reporter)
-            latents = denoise(model, request, render, text, condition, seed=seed, reporter=reporter)
+            latents = denoise(model, request, render, text, image, seed=seed, reporter=reporter)
             with self._outputs.create(task.task_id, index, fence, request=request, render=render) as writer:
                 for frame in decode(model, latents, reporter):
                     writer.write(frame)

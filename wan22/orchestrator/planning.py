@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
-from wan22.hardware.choose import choose_device, choose_offload, choose_precision
-from wan22.hardware.machine import Gpu, Machine
+from wan22.hardware.choose import choose_device, choose_offload, choose_precision, gpu_of
+from wan22.hardware.machine import Machine
 from wan22.models.geometry import render_for
 from wan22.models.resolve import resolve
 from wan22.models.variants import Models, Variant
@@ -43,7 +43,7 @@ class Planner:
         device = choose_device(machine, self._settings.device)
         precision = choose_precision(machine, device, request.quantization or self._asked_precision())
         offload, offload_why = choose_offload(
-            self._models.weights_bytes(variant), _gpu(machine, device), self._settings.vram_reserve_bytes
+            self._models.weights_bytes(variant), gpu_of(machine, device), self._settings.vram_reserve_bytes
         )
         return Plan(
             variant=variant.name,
@@ -79,11 +79,6 @@ def _pick_seed() -> int:
     return secrets.randbits(SEED_BITS)
 
 
-def _gpu(machine: Machine, device: str) -> Gpu | None:
-    index = int(device.partition(":")[2] or 0) if device.startswith("cuda") else None
-    return next((gpu for gpu in machine.gpus if gpu.index == index), None)
-
-
 def _device_why(machine: Machine, device: str) -> str:
-    gpu = _gpu(machine, device)
+    gpu = gpu_of(machine, device)
     return f"{gpu.name} is there and torch can use it" if gpu else "no GPU that torch can use was found"

@@ -1,0 +1,87 @@
+"""Planning: the plan says which weights, where, how precise and why; wrong requests never get one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from wan22.errors import ConfigurationError, InvalidRequest, ModelMissing
+from wan22.hardware.machine import Gpu, Machine
+from wan22.models.variants import Models
+from wan22.orchestrator.planning import Planner
+from wan22.settings import DeviceSettings, ModelsSettings
+from wan22.tasks import Draft, ImageRef, ModelType
+
+GIB = 2**30
+LAPTOP = Machine(os="Linux", cpu="a CPU", cores=8, ram_total_bytes=16 * GIB, ram_available_bytes=12 * GIB)
+RTX_4080 = Gpu(0, "NVIDIA GeForce RTX 4080", 16 * GIB, 15 * GIB, (8, 9), "560.94")
+WORKSTATION = replace(LAPTOP, gpus=(RTX_4080,), torch_version="2.13.0+cu126", torch_cuda="12.6")
+
+
+def planner(
+    folder: Path,
+    machine: Machine = LAPTOP,
+    device: DeviceSettings | None = None,
+    models: ModelsSettings | None = None,
+) -> Planner:
+    return Planner(Models(models or ModelsSettings(), folder), device or DeviceSettings(), lambda: machine)
+
+
+CAT = Draft(model_type=ModelType.T2V_A14B, prompt="a cat")
+
+
+def test_the_demo_weights_are_planned_where_there_are_no_others(tmp_path: Path) -> None:
+    request, plan = planner(tmp_path).prepare(CAT)
+    assert (plan.variant, plan.model_files, plan.device, plan.offload) == ("demo", "t2v-A14B/demo", "cpu", "none")
+    assert set(plan.precision.values()) == {"fp32"}
+    assert (plan.render.output_width, plan.render.output_height) == (request.width, request.height) == (1280, 720)
+
+
+def test_every_choice_has_its_reason(tmp_path: Path) -> None:
+    _, plan = planner(tmp_path, WORKSTATION).prepare(CAT)
+    assert {choice.what for choice in plan.choices} == {"variant", "device", "precision", "offload"}
+    assert all(choice.why for choice in plan.choices)
+    assert "RTX 4080" in next(choice.why for choice in plan.choices if choice.what == "device")
+
+
+def test_a_gpu_with_a_torch_that_can_use_it_is_taken(tmp_path: Path) -> None:
+    _, plan = planner(tmp_path, WORKSTATION).prepare(CAT)
+    assert (plan.device, plan.precision["transformer"]) == ("cuda:0", "bf16")
+
+
+def test_a_gpu_that_torch_cannot_use_is_left_alone_or_named(tmp_path: Path) -> None:
+    cpu_build = replace(WORKSTATION, torch_cuda=None)
+    assert planner(tmp_path, cpu_build).prepare(CAT)[1].device == "cpu"
+    with pytest.raises(ConfigurationError, match="CPU build"):
+        planner(tmp_path, cpu_build, DeviceSettings(device="cuda")).prepare(CAT)
+
+
+def test_a_request_may_ask_for_a_precision_and_a_setting_is_the_default(tmp_path: Path) -> None:
+    fixed = planner(tmp_path, WORKSTATION, DeviceSettings(precision="fp16"))
+    assert fixed.prepare(CAT)[1].precision["transformer"] == "fp16"
+    asked = CAT.model_copy(update={"quantization": "fp32"})
+    assert fixed.prepare(asked)[1].precision["transformer"] == "fp32"
+
+
+def test_a_seed_is_picked_once_and_then_stated(tmp_path: Path) -> None:
+    seeds = {planner(tmp_path).prepare(CAT)[0].seed for _ in range(5)}
+    assert len(seeds) == 5
+    assert planner(tmp_path).prepare(CAT.model_copy(update={"seed": 7}))[0].seed == 7
+
+
+def test_a_last_image_keeps_the_last_frame(tmp_path: Path) -> None:
+    picture = ImageRef(id="upl_" + "0" * 32, width=64, height=64)
+    draft = Draft(model_type=ModelType.I2V_A14B, num_frames=16, image="x", last_image="x")
+    _, plan = planner(tmp_path).prepare(draft, image=picture, last_image=picture)
+    assert (plan.render.keep[0], plan.render.keep[-1], len(plan.render.keep)) == (0, 16, 16)
+
+
+def test_wrong_requests_and_missing_weights_get_no_plan(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="model_type"):
+        planner(tmp_path).prepare(Draft(prompt="a cat"))
+    with pytest.raises(InvalidRequest, match="num_frames"):
+        planner(tmp_path).prepare(CAT.model_copy(update={"num_frames": 10_000}))
+    with pytest.raises(ModelMissing):
+        planner(tmp_path, models=ModelsSettings(variant="dev")).prepare(CAT)

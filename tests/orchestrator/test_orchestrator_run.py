@@ -1,0 +1,91 @@
+"""One run with the demo weights: whole files when it ends well, none when it does not, models kept for the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.videos import probe_video
+
+from wan22.errors import Cancelled, ModelCorrupt
+from wan22.hardware.probe import probe
+from wan22.media.outputs import Outputs
+from wan22.media.uploads import Uploads
+from wan22.models.variants import Models
+from wan22.orchestrator.orchestrator import Orchestrator, model_key
+from wan22.orchestrator.planning import Planner
+from wan22.orchestrator.residency import Residency
+from wan22.pipelines.loaded import LoadedModel
+from wan22.queue.claim import Claim
+from wan22.queue.feed import Feed
+from wan22.queue.queue import Queue
+from wan22.settings import DeviceSettings, ModelsSettings, QueueSettings
+from wan22.store import Store
+from wan22.tasks import Draft, ModelType
+
+
+class Studio:
+    """An orchestrator with all that it needs, over one folder."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.store = Store.open(None)
+        self.queue = Queue(self.store, Feed(self.store), QueueSettings())
+        models = Models(ModelsSettings(), home / "models")
+        self.outputs = Outputs(home / "outputs")
+        self.residency: Residency[LoadedModel] = Residency(10**9, lambda what, key: None)
+        self.orchestrator = Orchestrator(models, self.residency, self.outputs, Uploads(home / "uploads"))
+        self._planner = Planner(models, DeviceSettings(precision="fp32"), probe)
+
+    def claim(self, **changes: object) -> Claim:
+        """A claimed task of a few steps."""
+        small = {"width": 64, "height": 64, "num_frames": 5, "steps": 2, "prompt": "a cat", "seed": 1}
+        draft = Draft.model_validate({"model_type": ModelType.T2V_A14B, **small, **changes})
+        self.queue.submit(*self._planner.prepare(draft))
+        claim = self.queue.claim()
+        assert claim is not None
+        return claim
+
+    def files(self) -> list[str]:
+        """The names of all output files."""
+        return sorted(path.name for path in (self.home / "outputs").rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Iterator[Studio]:
+    studio = Studio(tmp_path)
+    yield studio
+    studio.residency.close()
+    studio.store.close()
+
+
+def run(studio: Studio, claim: Claim) -> list[str]:
+    result = studio.orchestrator.run(claim.task, claim.fence, claim.reporter)
+    return [artifact.file_name for artifact in result.outputs]
+
+
+def test_a_run_leaves_whole_files_and_the_model_loaded(studio: Studio) -> None:
+    claim = studio.claim(num_videos=2)
+    assert run(studio, claim) == ["0.mp4", "1.mp4"]
+    assert studio.files() == ["0.mp4", "0.thumb.jpg", "1.mp4", "1.thumb.jpg"]
+    assert probe_video(studio.outputs.path(claim.task.task_id, "1.mp4")) == (64, 64, 5, 16)
+    assert [resident.key for resident in studio.residency.residents()] == [model_key(claim.task)]
+
+
+def test_a_cancelled_run_leaves_no_file_and_the_next_one_works(studio: Studio) -> None:
+    claim = studio.claim()
+    claim.halt()
+    with pytest.raises(Cancelled):
+        run(studio, claim)
+    assert studio.files() == []
+    assert run(studio, studio.claim()) == ["0.mp4"]
+
+
+def test_damaged_weights_are_named_and_not_kept(studio: Studio) -> None:
+    run(studio, studio.claim())
+    studio.residency.close()
+    (studio.home / "models/t2v-A14B/demo/vae/diffusion_pytorch_model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(ModelCorrupt, match="vae"):
+        run(studio, studio.claim())
+    assert studio.residency.residents() == ()

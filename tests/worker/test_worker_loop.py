@@ -1,0 +1,148 @@
+"""The worker: runs what waits, records every kind of end, survives what a run raises, stops without losing a task."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from support.samples import plan, request
+
+from wan22.errors import OutOfMemory
+from wan22.orchestrator.orchestrator import RunResult
+from wan22.queue.claim import Claim
+from wan22.queue.feed import Feed
+from wan22.queue.queue import Queue
+from wan22.settings import QueueSettings
+from wan22.store import Store
+from wan22.tasks import Phase, Status
+from wan22.worker.worker import Runner, Worker
+
+NOTHING = RunResult((), None)
+
+
+@pytest.fixture
+def queue() -> Iterator[Queue]:
+    store = Store.open(None)
+    yield Queue(store, Feed(store), QueueSettings())
+    store.close()
+
+
+def drain(queue: Queue, runner: Runner) -> None:
+    """Carry out all that waits, in this thread."""
+
+    async def main() -> None:
+        worker = Worker(queue, runner)
+        while worker.work_once():
+            pass
+
+    asyncio.run(main())
+
+
+def test_tasks_run_in_order_and_complete(queue: Queue) -> None:
+    seen: list[str] = []
+
+    def runner(claim: Claim) -> RunResult:
+        seen.append(claim.task.task_id)
+        return NOTHING
+
+    ids = [queue.submit(request(), plan()).task_id for _ in range(3)]
+    drain(queue, runner)
+    assert seen == ids
+    assert {queue.get(task_id).status for task_id in ids} == {Status.COMPLETED}
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(OutOfMemory("too large"), "out_of_memory"), (ValueError("what?"), "generation_failed")]
+)
+def test_an_error_ends_its_task_and_not_the_worker(queue: Queue, error: Exception, code: str) -> None:
+    def runner(claim: Claim) -> RunResult:
+        if claim.task.task_id == first.task_id:
+            raise error
+        return NOTHING
+
+    first, second = queue.submit(request(), plan()), queue.submit(request(), plan())
+    drain(queue, runner)
+    failed = queue.get(first.task_id)
+    assert failed.status is Status.FAILED
+    assert failed.error is not None
+    assert failed.error.code == code
+    assert "what?" not in failed.error.detail, "an unforeseen error's words stay in the log"
+    assert queue.get(second.task_id).status is Status.COMPLETED
+
+
+def until_told(claim: Claim) -> RunResult:
+    """A run that goes on until its reporter says stop."""
+    claim.reporter.phase(Phase.DENOISE)
+    while True:
+        claim.reporter.check()
+        time.sleep(0.005)
+
+
+async def eventually(is_so: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if is_so():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came to be")
+
+
+def test_a_cancelled_run_ends_as_cancelled_and_the_next_one_starts(queue: Queue) -> None:
+    async def main() -> None:
+        worker = Worker(queue, until_told)
+        worker.start()
+        first, second = queue.submit(request(), plan()), queue.submit(request(), plan())
+        await eventually(lambda: queue.get(first.task_id).status is Status.RUNNING)
+        queue.cancel(first.task_id)
+        await eventually(lambda: queue.get(second.task_id).status is Status.RUNNING)
+        assert queue.get(first.task_id).status is Status.CANCELLED
+        await worker.stop(grace_s=0)
+        assert not worker.is_alive
+
+    asyncio.run(main())
+
+
+def test_a_stop_puts_the_running_task_back_without_an_attempt(queue: Queue) -> None:
+    async def main() -> None:
+        worker = Worker(queue, until_told)
+        worker.start()
+        task = queue.submit(request(), plan())
+        await eventually(lambda: queue.get(task.task_id).status is Status.RUNNING)
+        await worker.stop(grace_s=0)
+        put_back = queue.get(task.task_id)
+        assert (put_back.status, put_back.attempts) == (Status.QUEUED, 0)
+
+    asyncio.run(main())
+
+
+def test_a_stop_gives_a_short_task_the_time_to_end(queue: Queue) -> None:
+    let_go = threading.Event()
+
+    def runner(_: Claim) -> RunResult:
+        let_go.wait()
+        return NOTHING
+
+    async def main() -> None:
+        worker = Worker(queue, runner)
+        worker.start()
+        task = queue.submit(request(), plan())
+        await eventually(lambda: queue.get(task.task_id).status is Status.RUNNING)
+        asyncio.get_running_loop().call_later(0.05, let_go.set)
+        await worker.stop(grace_s=30)
+        assert queue.get(task.task_id).status is Status.COMPLETED
+
+    asyncio.run(main())
+
+
+def test_a_submit_wakes_an_idle_worker(queue: Queue) -> None:
+    async def main() -> None:
+        worker = Worker(queue, lambda claim: NOTHING)
+        worker.start()
+        await asyncio.sleep(0.05)
+        task = await asyncio.to_thread(queue.submit, request(), plan())
+        await eventually(lambda: queue.get(task.task_id).status is Status.COMPLETED)
+        await worker.stop(grace_s=1)
+
+    asyncio.run(main())

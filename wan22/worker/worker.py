@@ -1,0 +1,117 @@
+"""The loop that claims tasks, hands them to a runner and records how they ended. Knows nothing of models or files."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from wan22.errors import Cancelled, GenerationFailed, Wan22Error
+from wan22.orchestrator.orchestrator import RunResult
+from wan22.queue.claim import Claim
+from wan22.queue.queue import Queue
+from wan22.tasks import Failure
+
+logger = logging.getLogger(__name__)
+
+IDLE_S = 5.0
+"""How long an idle worker sleeps when nothing wakes it: a safety net, since every submit does."""
+
+Runner = Callable[[Claim], RunResult]
+
+
+class Worker:
+    """One worker for one device. `run` is the asyncio task; the work itself happens in a thread of its own."""
+
+    def __init__(self, queue: Queue, runner: Runner, *, warm_up: Callable[[], None] | None = None) -> None:
+        self._queue = queue
+        self._runner = runner
+        self._warm_up = warm_up
+        self._device = ThreadPoolExecutor(max_workers=1, thread_name_prefix="wan22-device")
+        self._wake = asyncio.Event()
+        self._stopping = threading.Event()
+        self._claim: Claim | None = None
+        self._loop_task: asyncio.Task[None] | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the loop is running."""
+        return self._loop_task is not None and not self._loop_task.done()
+
+    def start(self) -> None:
+        """Begin to drain the queue; call it in the event loop."""
+        loop = asyncio.get_running_loop()
+        self._queue.on_work = partial(self._wake_up, loop)
+        self._loop_task = asyncio.create_task(self._run(), name="wan22-worker")
+
+    def _wake_up(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.call_soon_threadsafe(self._wake.set)
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no more tasks; a running one has `grace_s` seconds to end, then it goes back to the queue."""
+        self._stopping.set()
+        self._wake.set()
+        if self._loop_task is None:
+            return
+        _, running = await asyncio.wait({self._loop_task}, timeout=grace_s)
+        if running and (claim := self._claim):
+            claim.halt()
+        await asyncio.wait({self._loop_task})
+        self._device.shutdown()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._warm_up:
+            await loop.run_in_executor(self._device, self._warm_up)
+        while not self._stopping.is_set():
+            self._wake.clear()
+            if not await loop.run_in_executor(self._device, self.work_once):
+                await self._idle()
+
+    async def _idle(self) -> None:
+        try:
+            await asyncio.wait_for(self._wake.wait(), IDLE_S)
+        except asyncio.TimeoutError:
+            return
+
+    def work_once(self) -> bool:
+        """Claim one task and carry it out; False when there was none. Called in the device's thread.
+
+        Nothing that goes wrong in here may end the loop.
+        """
+        try:
+            self._claim = claim = self._queue.claim()
+            if claim is None:
+                return False
+            self._carry_out(claim)
+        except Exception:  # the worker must outlive whatever a store or a disk does to one task
+            logger.exception("The worker could not record a task.", extra={"action": "worker_error"})
+            return False
+        finally:
+            self._claim = None
+        return True
+
+    def _carry_out(self, claim: Claim) -> None:
+        try:
+            result = self._runner(claim)
+        except Cancelled:
+            self._give_up(claim)
+        except Exception as error:  # whatever a model run raises ends one task, not the server
+            logger.exception("The task failed.", extra={"action": "task_failed", "task_id": claim.task.task_id})
+            self._queue.fail(claim, _failure_of(error))
+        else:
+            self._queue.complete(claim, result.outputs, peak_vram_bytes=result.peak_vram_bytes)
+
+    def _give_up(self, claim: Claim) -> None:
+        if self._stopping.is_set() and not self._queue.cancel_requested(claim.task.task_id):
+            self._queue.release(claim)
+        else:
+            self._queue.stop(claim)
+
+
+def _failure_of(error: Exception) -> Failure:
+    named = error if isinstance(error, Wan22Error) else GenerationFailed("The run ended with an unforeseen error.")
+    return Failure(code=named.code, title=named.title, detail=named.detail, hint=named.hint)
