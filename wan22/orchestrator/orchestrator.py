@@ -70,7 +70,7 @@ class Orchestrator:
                 for frame in decode(model, latents, reporter):
                     writer.write(frame)
                 reporter.phase(Phase.ENCODE)
-                made.append(writer.finish(seed))
+                made.append(writer.finish(seed, check=reporter.check))
         return tuple(made)
 
     def _open(self, ref: ImageRef | None) -> Image | None:

@@ -1,0 +1,111 @@
+"""Which device, precision and residency suit a machine. Pure: a snapshot in, a choice with its reason out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from wan22.errors import ConfigurationError
+from wan22.hardware.machine import Gpu, Machine
+
+GIB = 2**30
+
+VAE_FP32_VRAM_BYTES = 24_000_000_000  # not GiB: an RTX 4090 tells of 23.99
+"""A 720p decode of the Wan VAE takes 17 GiB in fp32 and 9 GiB in bf16 (measured by counting its tensors)."""
+
+
+@dataclass(frozen=True)
+class Precision:
+    """The dtype of each component, fp32, bf16 or fp16, and why."""
+
+    transformer: str
+    text_encoder: str
+    vae: str
+    why: str
+
+
+def choose_device(machine: Machine, setting: str) -> str:
+    """The device for `setting` (auto, cpu, cuda, cuda:N, mps), as torch names it.
+
+    Raises ConfigurationError where a device is asked for by name and is not there.
+    """
+    wanted = setting.strip().lower()
+    if wanted == "auto":
+        return _best(machine)
+    if wanted == "mps" and not machine.has_mps:
+        raise ConfigurationError("device.device is mps, and this machine has no Apple GPU. Set it to auto.")
+    if wanted in ("cpu", "mps"):
+        return wanted
+    if not re.fullmatch(r"cuda(:\d+)?", wanted):
+        raise ConfigurationError(f"device.device is {setting!r}. Set it to auto, cpu, cuda, cuda:N or mps.")
+    return _cuda(machine, int(wanted.partition(":")[2] or 0))
+
+
+def _best(machine: Machine) -> str:
+    if machine.gpus and machine.torch_cuda:
+        return f"cuda:{machine.gpus[0].index}"
+    return "mps" if machine.has_mps else "cpu"
+
+
+def _cuda(machine: Machine, index: int) -> str:
+    if not machine.gpus:
+        raise ConfigurationError(f"device.device asks for cuda:{index}, and no NVIDIA GPU was found. Set it to auto.")
+    if index not in [gpu.index for gpu in machine.gpus]:
+        there = ", ".join(f"cuda:{gpu.index}" for gpu in machine.gpus)
+        raise ConfigurationError(f"device.device asks for cuda:{index}, and there is {there}. Set it to one of these.")
+    if not machine.torch_cuda:
+        raise ConfigurationError(
+            f"{machine.gpus[0].name} is there, but torch {machine.torch_version} can't use it: it is a CPU build. "
+            "Install a CUDA build of torch: delete .venv and run the quickstart again."
+        )
+    return f"cuda:{index}"
+
+
+def choose_precision(machine: Machine, device: str, asked: str | None) -> Precision:
+    """The dtypes on `device`; `asked` is what a request or a setting wants for the transformers.
+
+    The text encoder is never fp16, in which T5 overflows; the VAE is fp32 unless memory forbids it.
+    """
+    gpu = gpu_of(machine, device)
+    transformer, why = (asked, "as asked") if asked else _own_precision(machine, device, gpu)
+    if gpu is None:
+        others = "bf16" if transformer == "bf16" else "fp32"
+        return Precision(transformer, others, others, why)
+    text_encoder = "bf16" if _has_bf16(gpu) and transformer != "fp32" else "fp32"
+    if gpu.vram_total_bytes >= VAE_FP32_VRAM_BYTES or transformer == "fp32":
+        return Precision(transformer, text_encoder, "fp32", why)
+    vae = "bf16" if _has_bf16(gpu) else "fp16"
+    return Precision(transformer, text_encoder, vae, f"{why}; the VAE in {vae}, since fp32 needs a 24 GB card at 720p")
+
+
+def _own_precision(machine: Machine, device: str, gpu: Gpu | None) -> tuple[str, str]:
+    if device == "cpu":
+        if machine.cpu_bf16_fast:
+            return "bf16", "this CPU multiplies in bf16 in hardware (AMX), several times faster than in fp32"
+        return "fp32", "this CPU is faster in fp32 than in bf16 or fp16"
+    if gpu is None or _has_bf16(gpu):
+        return "bf16", "what the weights were trained in"
+    return "fp16", f"{gpu.name} has no bf16 tensor cores (compute capability under 8.0)"
+
+
+def choose_offload(weights_bytes: int, gpu: Gpu | None, reserve_bytes: int) -> tuple[str, str]:
+    """Whether weights of that size stay on the GPU (none) or are streamed to it from RAM (group), and why.
+
+    Half of the VRAM beyond the reserve is left for activations: at 720p and 81 frames they are as large as the weights
+    of the 5B. What is free now does not count: it shrinks by the very model that the last task has left loaded.
+    """
+    if gpu is None:
+        return "none", "no GPU memory to spare"
+    room = (gpu.vram_total_bytes - reserve_bytes) // 2
+    figures = f"{weights_bytes / GIB:.1f} GiB of weights, {gpu.vram_total_bytes / GIB:.1f} GiB of VRAM"
+    return ("none", f"{figures}: all fits") if weights_bytes <= room else ("group", f"{figures}: streamed from RAM")
+
+
+def gpu_of(machine: Machine, device: str) -> Gpu | None:
+    """The GPU that torch calls `device`; None for cpu and mps."""
+    index = int(device.partition(":")[2] or 0) if device.startswith("cuda") else None
+    return next((gpu for gpu in machine.gpus if gpu.index == index), None)
+
+
+def _has_bf16(gpu: Gpu) -> bool:
+    return gpu.compute_capability is None or gpu.compute_capability >= (8, 0)

@@ -1,0 +1,33 @@
+"""A snapshot of the machine as values. An absent part or figure is an empty tuple or None, never an error or a zero."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One NVIDIA GPU as its driver tells of it."""
+
+    index: int
+    name: str
+    vram_total_bytes: int
+    vram_free_bytes: int
+    compute_capability: tuple[int, int] | None = None  # major, minor; (8, 9) is an RTX 4080
+    driver: str | None = None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What there is to compute with."""
+
+    os: str  # as people say it: Windows 10, Linux 6.1
+    cpu: str
+    cores: int  # logical ones
+    ram_total_bytes: int
+    ram_available_bytes: int
+    gpus: tuple[Gpu, ...] = ()
+    torch_version: str | None = None  # None: torch is not installed
+    torch_cuda: str | None = None  # CUDA version of the installed torch; None for a build without
+    cpu_bf16_fast: bool = False  # whether the CPU multiplies bf16 matrices faster than fp32 ones
+    has_mps: bool = False  # Apple's GPU

@@ -1,0 +1,133 @@
+"""Takes a snapshot of the machine from psutil, the NVIDIA driver and the installed torch's files. Never fails.
+
+torch is not imported for it: that takes seconds, and the command line must answer at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import platform
+import re
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import psutil
+import pynvml
+
+from wan22.hardware.machine import Gpu, Machine
+
+T = TypeVar("T")
+
+
+class Nvml(Hashable, Protocol):
+    """The calls of nvidia-ml-py that are used; a fake with the same ones can stand in."""
+
+    NVMLError: type[Exception]
+
+    def nvmlInit(self) -> None: ...  # noqa: N802 - nvidia-ml-py's names, here and below
+
+    def nvmlDeviceGetCount(self) -> int: ...  # noqa: N802
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> Any: ...  # noqa: N802
+
+    def nvmlDeviceGetName(self, handle: Any) -> str: ...  # noqa: N802
+
+    def nvmlDeviceGetMemoryInfo(self, handle: Any) -> Any: ...  # noqa: N802
+
+    def nvmlDeviceGetCudaComputeCapability(self, handle: Any) -> tuple[int, int]: ...  # noqa: N802
+
+    def nvmlSystemGetDriverVersion(self) -> str: ...  # noqa: N802
+
+
+def probe(nvml: Nvml = pynvml) -> Machine:
+    """The machine as it is now: what can change (free RAM, free VRAM) is read at each call."""
+    memory = psutil.virtual_memory()
+    version, cuda = installed_torch()
+    return Machine(
+        os=f"{platform.system()} {platform.release()}",
+        cpu=_cpu_name(),
+        cores=psutil.cpu_count() or 1,
+        ram_total_bytes=memory.total,
+        ram_available_bytes=memory.available,
+        gpus=gpus(nvml),
+        torch_version=version,
+        torch_cuda=cuda,
+        cpu_bf16_fast="amx_bf16" in _cpu_flags(),
+        has_mps=platform.system() == "Darwin" and platform.machine() == "arm64",
+    )
+
+
+def gpus(nvml: Nvml) -> tuple[Gpu, ...]:
+    """The NVIDIA GPUs; none where there is no driver. One that hides its memory can't be planned for: left out."""
+    if not _told(nvml, lambda: _opened(nvml)):
+        return ()
+    count = _told(nvml, nvml.nvmlDeviceGetCount) or 0
+    found = [_gpu(nvml, index) for index in range(count)]
+    return tuple(gpu for gpu in found if gpu)
+
+
+@functools.lru_cache(maxsize=8)
+def _opened(nvml: Nvml) -> bool:
+    """The driver stays open once it has answered: without another user of the GPU each opening may take a second."""
+    nvml.nvmlInit()
+    return True
+
+
+def _gpu(nvml: Nvml, index: int) -> Gpu | None:
+    handle = _told(nvml, lambda: nvml.nvmlDeviceGetHandleByIndex(index))
+    memory = None if handle is None else _told(nvml, lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
+    if memory is None:
+        return None
+    capability = _told(nvml, lambda: nvml.nvmlDeviceGetCudaComputeCapability(handle))
+    return Gpu(
+        index=index,
+        name=_told(nvml, lambda: nvml.nvmlDeviceGetName(handle)) or f"NVIDIA GPU {index}",
+        vram_total_bytes=int(memory.total),
+        vram_free_bytes=int(memory.free),
+        compute_capability=None if capability is None else (capability[0], capability[1]),
+        driver=_told(nvml, nvml.nvmlSystemGetDriverVersion),
+    )
+
+
+def _told(nvml: Nvml, ask: Callable[[], T]) -> T | None:
+    """The driver's answer, or None where it has none: under Windows many figures are not supported."""
+    try:
+        return ask()
+    except (nvml.NVMLError, OSError, ValueError):  # beside its own: a broken library, a name that is no text
+        return None
+
+
+@functools.lru_cache(maxsize=1)  # no torch is replaced under a running process
+def installed_torch() -> tuple[str | None, str | None]:
+    """Version and CUDA version of the installed torch, from its files; (None, None) if there is none."""
+    try:
+        distribution = importlib.metadata.distribution("torch")
+    except importlib.metadata.PackageNotFoundError:
+        return None, None
+    stated = Path(str(distribution.locate_file("torch/version.py")))
+    return distribution.version, cuda_of(stated.read_text("utf-8")) if stated.is_file() else None
+
+
+def cuda_of(version_module: str) -> str | None:
+    """The CUDA version that torch/version.py states; None for a CPU build, and where it states none."""
+    cuda = re.search(r"^cuda\b[^=\n]*= *['\"]([\d.]+)['\"]", version_module, re.MULTILINE)
+    return cuda and cuda.group(1)
+
+
+def _cpu_name() -> str:
+    named = re.search(r"^model name\s*: (.+)$", _proc_cpuinfo(), re.MULTILINE)
+    return named.group(1) if named else platform.processor() or platform.machine()
+
+
+def _cpu_flags() -> frozenset[str]:
+    """Features of the CPU where the system lists them; AMX is the one that makes bf16 pay (AVX2 was 4 times slower)."""
+    flags = re.search(r"^flags\s*: (.+)$", _proc_cpuinfo(), re.MULTILINE)
+    return frozenset(flags.group(1).split()) if flags else frozenset()
+
+
+@functools.lru_cache(maxsize=1)  # a megabyte on large machines, and always the same
+def _proc_cpuinfo() -> str:
+    path = Path("/proc/cpuinfo")
+    return path.read_text("utf-8", "replace") if path.is_file() else ""
