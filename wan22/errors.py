@@ -105,6 +105,10 @@ class InvalidImage(RequestError):
     code = "invalid_image"
     title = "The image can't be used"
 
+    def __init__(self, detail: str, *, hint: str | None = None, field: str = "image") -> None:
+        super().__init__(detail, hint=hint)
+        self.errors = (FieldError(field, detail),)
+
 
 class IdempotencyMismatch(RequestError):
     """An Idempotency-Key was used before with another body."""

@@ -1,0 +1,104 @@
+"""Services over real rooms in a temporary folder, and the few things that tests of the API do again and again."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from starlette.testclient import TestClient
+
+from wan22.api.services import Services
+from wan22.hardware.machine import Machine
+from wan22.media.outputs import Outputs
+from wan22.media.uploads import Uploads
+from wan22.models.variants import Models
+from wan22.orchestrator.planning import Planner
+from wan22.queue.feed import Feed
+from wan22.queue.queue import Queue
+from wan22.settings import Settings, load_settings
+from wan22.store import Store
+from wan22.tasks import Artifact
+
+URL = "http://127.0.0.1:8000"
+TASKS = "/api/v1/generation"
+SUBMIT = f"{TASKS}/submit"
+BODY = {"model_type": "T2V-A14B", "prompt": "a cat in a garden"}
+NOBODY = "01980f2e-5b5c-7d3a-9f7e-3a1b2c4d5e6f"
+
+LAPTOP = Machine(
+    os="Linux",
+    cpu="a CPU",
+    cores=2,
+    ram_total_bytes=8 << 30,
+    ram_available_bytes=4 << 30,
+    gpus=(),
+    torch_version=None,
+    torch_cuda=None,
+    cpu_bf16_fast=False,
+)
+
+
+def settings_for(home: Path, **rooms: dict[str, Any]) -> Settings:
+    """Settings with the demo weights and no demand on the disk."""
+    defaults = {"storage": {"home": home, "min_free_bytes": 0}, "models": {"variant": "demo"}}
+    return load_settings(**{name: defaults.get(name, {}) | rooms.get(name, {}) for name in defaults | rooms})
+
+
+def open_services(settings: Settings, closing: ExitStack, **changes: Any) -> Services:
+    """Real queue, planner and media over a store in memory; nothing drains the queue."""
+    home = settings.storage.home
+    store = Store.open(None)
+    closing.callback(store.close)
+    feed = Feed(store)
+    models = Models(settings.models, home / "models")
+    parts: dict[str, Any] = {
+        "settings": settings,
+        "feed": feed,
+        "queue": Queue(store, feed, settings.queue),
+        "outputs": Outputs(settings.storage.outputs_dir),
+        "uploads": Uploads(settings.storage.uploads_dir),
+        "models": models,
+        "planner": Planner(models, settings.device, lambda: LAPTOP),
+        "probe": lambda: LAPTOP,
+        "worker_alive": lambda: True,
+        "version": "0.0.1",
+    }
+    return Services(**{**parts, **changes})
+
+
+def submitted(client: TestClient, **changes: Any) -> str:
+    """The id of a task that now waits."""
+    answer = client.post(SUBMIT, json={**BODY, **changes})
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["task_id"])
+
+
+def complete(services: Services, content: bytes = b"0123456789", format: str = "mp4") -> str:
+    """Run the next task: one output of the given bytes, with a thumbnail. Gives the task's id."""
+    claim = services.queue.claim()
+    assert claim
+    folder = services.settings.storage.outputs_dir / claim.task.task_id
+    folder.mkdir(parents=True)
+    (folder / f"0.{format}").write_bytes(content)
+    (folder / "0.thumb.jpg").write_bytes(b"\xff\xd8thumbnail")
+    services.queue.complete(claim, [artifact(len(content), format)])
+    return claim.task.task_id
+
+
+def artifact(size: int, format: str = "mp4") -> Artifact:
+    """What is known of such an output."""
+    return Artifact(
+        index=0,
+        file_name=f"0.{format}",
+        thumbnail_name="0.thumb.jpg",
+        format=format,
+        width=64,
+        height=64,
+        num_frames=8,
+        fps=8,
+        duration_s=1.0,
+        size_bytes=size,
+        sha256="ab" * 32,
+        seed=7,
+    )

@@ -1,0 +1,171 @@
+"""The worked examples of the OpenAPI document: one task through its life. A test checks each against its model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+TASK_ID = "01980f2e-5b5c-7d3a-9f7e-3a1b2c4d5e6f"
+_PATH = f"/api/v1/generation/{TASK_ID}"
+
+SUBMIT: dict[str, Any] = {
+    "model_type": "T2V-A14B",
+    "prompt": "A cat walking in a garden, cinematic lighting",
+    "width": 1280,
+    "height": 720,
+    "num_frames": 16,
+    "fps": 24,
+}
+
+FORM: dict[str, Any] = {"model_type": "I2V-A14B", "prompt": "The boat drifts out to sea", "resolution": "1280x720"}
+
+REQUEST: dict[str, Any] = {
+    **SUBMIT,
+    "mode": "video",
+    "negative_prompt": "blurred, low quality",
+    "image": None,
+    "last_image": None,
+    "steps": 40,
+    "guidance_scale": 4.0,
+    "guidance_scale_2": 3.0,
+    "flow_shift": 12.0,
+    "seed": 3141592653,
+    "output_format": "mp4",
+    "quality": "medium",
+    "quantization": None,
+    "num_videos": 1,
+    "strength": None,
+    "priority": 0,
+    "enable_optimization": True,
+    "metadata": {},
+}
+
+PLAN: dict[str, Any] = {
+    "variant": "dev",
+    "model_files": "t2v-A14B/dev",
+    "device": "cuda:0",
+    "precision": {"transformer": "bf16", "text_encoder": "bf16", "vae": "bf16"},
+    "offload": "group",
+    "render": {
+        "width": 1280,
+        "height": 720,
+        "num_frames": 17,
+        "keep": list(range(16)),
+        "crop_width": 1280,
+        "crop_height": 720,
+        "output_width": 1280,
+        "output_height": 720,
+        "summary": "17 frames are rendered at 1280x720 and the first 16 are kept.",
+    },
+    "optimizations": [],
+    "choices": [{"what": "offload", "choice": "group", "why": "the weights are larger than the GPU's memory"}],
+    "predicted_peak_vram_bytes": None,
+}
+
+OUTPUT: dict[str, Any] = {
+    "index": 0,
+    "url": f"{_PATH}/outputs/0",
+    "thumbnail_url": f"{_PATH}/outputs/0/thumbnail",
+    "format": "mp4",
+    "width": 1280,
+    "height": 720,
+    "num_frames": 16,
+    "fps": 24,
+    "duration_s": 0.667,
+    "size_bytes": 1482113,
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "seed": 3141592653,
+}
+
+QUEUED: dict[str, Any] = {
+    "task_id": TASK_ID,
+    "status": "queued",
+    "cancel_requested": False,
+    "phase": None,
+    "progress": 0.0,
+    "step": None,
+    "total_steps": None,
+    "queue_position": 1,
+    "eta_s": 61.5,
+    "model_type": "T2V-A14B",
+    "request": REQUEST,
+    "plan": PLAN,
+    "outputs": [],
+    "timings": {},
+    "attempts": 0,
+    "resumed_from_step": None,
+    "fallbacks": [],
+    "peak_vram_bytes": None,
+    "created_at": "2026-11-20T10:15:30.000Z",
+    "started_at": None,
+    "finished_at": None,
+    "error": None,
+}
+
+COMPLETED: dict[str, Any] = {
+    **QUEUED,
+    "status": "completed",
+    "progress": 1.0,
+    "step": 40,
+    "total_steps": 40,
+    "queue_position": None,
+    "eta_s": None,
+    "outputs": [OUTPUT],
+    "timings": {"queued_s": 0.4, "loading_s": 8.1, "text_encode_s": 0.9, "denoise_s": 41.2, "total_s": 58.7},
+    "attempts": 1,
+    "started_at": "2026-11-20T10:15:30.400Z",
+    "finished_at": "2026-11-20T10:16:29.100Z",
+}
+
+CANCELLED: dict[str, Any] = {**QUEUED, "status": "cancelled", "queue_position": None, "eta_s": None}
+
+PAGE: dict[str, Any] = {"tasks": [COMPLETED], "next_cursor": "AAAAAAAAAGQ"}
+
+EVENT = (
+    "id: 4294967298\r\n"
+    "event: task.progress\r\n"
+    'data: {"id":4294967298,"type":"task.progress","task_id":"' + TASK_ID + '","at":"2026-11-20T10:15:52.125Z",'
+    '"data":{"phase":"denoise","progress":0.42,"step":16,"total_steps":40,"eta_s":34.0}}\r\n\r\n'
+)
+
+READINESS: dict[str, Any] = {
+    "status": "ok",
+    "version": "0.1.0",
+    "components": {
+        "store": {"status": "ok", "detail": "The task database answers.", "facts": {"tasks": {"queued": 2}}},
+        "worker": {"status": "ok", "detail": "The worker takes tasks.", "facts": {}},
+        "models": {
+            "status": "ok",
+            "detail": "The weights that each model runs with.",
+            "facts": {"T2V-A14B": {"variant": "dev", "why": "The real weights are in /models/t2v-A14B/dev."}},
+        },
+    },
+}
+
+PROBLEMS: dict[int, tuple[str, str, str, str]] = {
+    400: (
+        "malformed_body",
+        "The body can't be read",
+        "The body is not JSON: Expecting property name enclosed in double quotes at line 1, column 2.",
+        "The double quotes are gone, as Windows PowerShell removes them for other programs: use Invoke-RestMethod.",
+    ),
+    404: ("not_found", "Not found", f"There is no task {TASK_ID}.", "The list of tasks shows those that exist."),
+    409: ("wrong_state", "The task can't do that now", f"Task {TASK_ID} is completed already.", "It can be deleted."),
+    413: (
+        "body_too_large",
+        "The body is too large",
+        "The body is over the limit of 1,000,000 bytes, or 64,000,000 with a picture.",
+        "Send a smaller picture.",
+    ),
+    415: (
+        "unsupported_media_type",
+        "This kind of body is not read here",
+        "A body of the type 'application/x-www-form-urlencoded' is not read here.",
+        "The body looks like JSON, so say so: -ContentType 'application/json; charset=utf-8' in PowerShell.",
+    ),
+    416: ("range_not_satisfiable", "Requested Range Not Satisfiable", "The range is beyond the end of the file.", ""),
+    422: ("invalid_request", "The request has wrong fields", "num_frames: must be a whole number, such as 16", ""),
+    429: ("queue_full", "The queue is full", "1000 tasks wait already; send it again in 30 s.", ""),
+    503: ("model_missing", "The model is not on disk", "The weights of T2V-A14B are not on disk.", ""),
+    507: ("disk_full", "The disk is full", "Only 12,345 bytes are free on the disk of /home/me/wan22.", "Free space."),
+}
+"""By status: code, title, detail and hint of a problem that a caller may meet."""

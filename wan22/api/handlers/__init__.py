@@ -1,0 +1,1 @@
+"""What the routes mean: one module for each group of verbs. Knows the rooms below, leaves status codes to `routes`."""

@@ -1,0 +1,1 @@
+"""One router for each group of calls. A route translates; its meaning is in `handlers`."""

@@ -1,0 +1,46 @@
+"""Everything that a route may use, as one value; the composition root makes it, and opens and closes the parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from wan22.api.threads import Threads
+from wan22.hardware.machine import Machine
+from wan22.media.outputs import Outputs
+from wan22.media.uploads import Uploads
+from wan22.models.variants import Models
+from wan22.orchestrator.planning import Planner
+from wan22.queue.feed import Feed
+from wan22.queue.queue import Queue
+from wan22.settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """The rooms below, and the few facts about the process that health needs."""
+
+    settings: Settings
+    queue: Queue
+    feed: Feed
+    outputs: Outputs
+    uploads: Uploads
+    planner: Planner
+    models: Models
+    probe: Callable[[], Machine]
+    worker_alive: Callable[[], bool]
+    version: str
+    threads: Threads = field(default_factory=Threads)
+
+
+async def get_services(connection: HTTPConnection) -> Services:
+    """The services of the app that serves this connection."""
+    services: Services = connection.app.state.services
+    return services
+
+
+Deps = Annotated[Services, Depends(get_services)]
