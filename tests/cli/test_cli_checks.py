@@ -1,0 +1,130 @@
+"""What `doctor` finds on machines of every kind, each with its cure."""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+from typer.testing import CliRunner
+
+from wan22.cli import checks
+from wan22.cli.app import app
+from wan22.cli.background import served
+from wan22.cli.finding import Finding
+from wan22.cli.model_checks import check_models
+from wan22.hardware.machine import Gpu, Machine
+from wan22.settings import load_settings
+
+GB = 10**9
+CARD = Gpu(0, "NVIDIA GeForce RTX 4080", 16 * GB, 15 * GB, (8, 9), "552.22")
+BARE = Machine("Linux", "a CPU", 8, 64 * GB, 60 * GB, (), "2.13.0+cpu", None, cpu_bf16_fast=False)
+STUDIO = replace(BARE, gpus=(CARD,), torch_version="2.13.0", torch_cuda="13.0")
+
+
+def states(findings: list[Finding]) -> list[tuple[str, str]]:
+    return [(finding.name, finding.state) for finding in findings]
+
+
+@pytest.mark.parametrize(
+    ("machine", "answer", "state", "words"),
+    [
+        (BARE, ["2.13.0+cpu", "None", "False"], "ok", "built for CPU"),
+        (STUDIO, ["2.13.0", "13.0", "True"], "ok", "built for CUDA 13.0"),
+        (STUDIO, ["2.13.0", "None", "False"], "warn", "CUDA build"),
+        (STUDIO, ["2.13.0", "13.0", "False"], "warn", "driver"),
+        (STUDIO, [], "fail", "can't be imported: OSError: no DLL"),
+    ],
+)
+def test_torch_is_judged_beside_the_gpu(machine: Machine, answer: list[str], state: str, words: str) -> None:
+    finding = checks.judge_torch(machine, answer, "Traceback\nOSError: no DLL")
+    assert finding.state == state
+    assert words in finding.text + finding.cure
+
+
+def test_torch_that_is_not_installed() -> None:
+    assert checks.check_torch(replace(BARE, torch_version=None)).state == "fail"
+
+
+def test_gpus() -> None:
+    busy = replace(CARD, index=1, vram_free_bytes=GB)
+    assert states(list(checks.check_gpus(BARE))) == [("gpu", "warn")]
+    assert states(list(checks.check_gpus(replace(STUDIO, gpus=(CARD, busy))))) == [("gpu 0", "ok"), ("gpu 1", "warn")]
+
+
+def test_windows_is_told_of_the_trap_in_its_driver() -> None:
+    assert not list(checks.check_sysmem_fallback(STUDIO))
+    [finding] = checks.check_sysmem_fallback(replace(STUDIO, os="Windows 10"))
+    assert "Prefer No Sysmem Fallback" in finding.cure
+
+
+def test_memory() -> None:
+    assert checks.check_memory(BARE).state == "ok"
+    assert checks.check_memory(replace(BARE, ram_available_bytes=GB)).state == "warn"
+
+
+def test_a_home_that_is_full_or_no_folder(tmp_path: Path) -> None:
+    full = load_settings(storage={"home": tmp_path / "new" / "home", "min_free_bytes": 10**18})
+    assert checks.check_home(full).state == "fail"
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "file").write_text("")
+    assert checks.check_home(load_settings(storage={"home": tmp_path / "file"})).state == "fail"
+
+
+def test_what_every_installation_brings() -> None:
+    assert [check().state for check in (checks.check_python, checks.check_ffmpeg, checks.check_sqlite)] == ["ok"] * 3
+
+
+def test_the_port(server: str) -> None:
+    port = int(server.rpartition(":")[2])
+    assert "WAN22 server answers" in checks.check_port(load_settings(server={"port": port})).text
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    assert checks.check_port(load_settings(server={"port": port})).text == f"{port} on 127.0.0.1 is free"
+
+
+def test_a_port_that_a_stranger_has() -> None:
+    with served(Starlette(routes=[])) as url:
+        settings = load_settings(server={"port": int(url.rpartition(":")[2])})
+        assert checks.check_port(settings).state == "warn"
+
+
+def test_models_of_a_bare_machine(tmp_path: Path) -> None:
+    settings = load_settings(storage={"home": tmp_path})
+    findings = list(check_models(BARE, settings))
+    assert states(findings) == [("device", "ok"), ("T2V-A14B", "ok"), ("I2V-A14B", "ok"), ("TI2V-5B", "ok")]
+    assert all("demo weights" in finding.text for finding in findings[1:])
+
+
+def test_real_weights_that_are_asked_for_and_missing(tmp_path: Path) -> None:
+    settings = load_settings(storage={"home": tmp_path}, models={"variant": "dev"})
+    missing = list(check_models(BARE, settings))[1:]
+    assert {finding.state for finding in missing} == {"fail"}
+    assert all("models.variant" in finding.text + finding.cure for finding in missing)
+
+
+def test_a_device_that_is_not_there(tmp_path: Path) -> None:
+    [finding] = check_models(BARE, load_settings(storage={"home": tmp_path}, device={"device": "cuda"}))
+    assert (finding.name, finding.state) == ("device", "fail")
+
+
+def test_the_command_prints_json_and_fails_with_1(tmp_path: Path) -> None:
+    wanted = tmp_path / "wan22.toml"
+    wanted.write_text('[models]\nvariant = "dev"\n[storage]\nmin_free_bytes = 0\n')
+    result = CliRunner().invoke(app, ["doctor", "--json", "--home", str(tmp_path), "--config", str(wanted)])
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["ok"]) == (1, False)
+    assert {finding["name"] for finding in told["findings"] if finding["state"] == "fail"} == {
+        "T2V-A14B",
+        "I2V-A14B",
+        "TI2V-5B",
+    }
+
+
+def test_the_command_gives_each_cure_a_line(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["doctor", "--home", str(tmp_path)])
+    assert result.exit_code == 0
+    assert result.stdout.startswith("ok    python: Python 3.")
