@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from support.samples import plan, request
 
-from wan22.tasks import MOVES, Draft, ModelType, Plan, Render, Request, Status, Task, may_move
+from wan22.tasks import MOVES, Draft, ModelType, Status, Task, may_move
 from wan22.tasks.request import MAX_SEED
 
 
@@ -59,41 +60,16 @@ def test_numbers_may_come_as_the_strings_of_a_form() -> None:
     assert Draft.model_validate({"width": "1280", "guidance_scale": "4.5"}).width == 1280
 
 
-def request_of(**changes: object) -> Request:
-    values = {
-        "model_type": "TI2V-5B",
-        "mode": "video",
-        "prompt": "a cat",
-        "negative_prompt": "",
-        "width": 64,
-        "height": 64,
-        "num_frames": 5,
-        "fps": 24,
-        "steps": 2,
-        "guidance_scale": 5.0,
-        "flow_shift": 5.0,
-        "seed": 1,
-        "output_format": "mp4",
-        "quality": "high",
-    }
-    return Request.model_validate({**values, **changes})
-
-
 @given(seed=st.integers(0, MAX_SEED), count=st.integers(1, 16))
 def test_the_seeds_of_a_list_follow_each_other_and_stay_in_range(seed: int, count: int) -> None:
-    seeds = request_of(seed=seed, num_videos=count).seeds
+    seeds = request(seed=seed, num_videos=count).seeds
     assert len(set(seeds)) == count
     assert seeds[0] == seed
     assert all(0 <= each <= MAX_SEED for each in seeds)
 
 
 def test_a_task_survives_a_round_trip_through_json() -> None:
-    render = Render(
-        width=64, height=64, num_frames=5, keep=(0, 1), crop_width=64, crop_height=64, output_width=64,
-        output_height=64, summary="as asked",
-    )  # fmt: skip
-    plan = Plan(variant="demo", model_files="x/demo", device="cpu", precision={}, offload="none", render=render)
-    task = Task(task_id="t", request=request_of(), plan=plan, created_at=datetime.now(timezone.utc))
+    task = Task(task_id="t", request=request(), plan=plan(), created_at=datetime.now(timezone.utc))
     assert Task.model_validate_json(task.model_dump_json()) == task
     assert task.with_(status=Status.RUNNING).status is Status.RUNNING
     assert task.status is Status.QUEUED, "a move makes a copy"

@@ -1,0 +1,27 @@
+"""For all tests: looking into finished files; and torch's threads wait asleep, as test processes share the cores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from support import videos
+
+from wan22.pipelines.process import prepare_process
+
+prepare_process()
+
+
+@pytest.fixture(scope="session")
+def probe_video() -> Callable[[Path], videos.Probe]:
+    """Gives (width, height, frames, fps) of a file, its frames counted by decoding."""
+    return videos.probe_video
+
+
+@pytest.fixture(scope="session")
+def decode_video() -> Callable[[Path], npt.NDArray[np.uint8]]:
+    """Gives all frames of a file, (frames, height, width, 3) RGB."""
+    return videos.decode_video

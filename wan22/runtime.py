@@ -1,0 +1,105 @@
+"""The composition root: builds every part in order, hands them to each other, closes them in reverse."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
+
+import psutil
+from fastapi import FastAPI
+
+from wan22 import __version__
+from wan22.api.app import create_app
+from wan22.api.services import Services
+from wan22.dashboard.pages import add_pages
+from wan22.hardware.probe import probe
+from wan22.media.outputs import Outputs
+from wan22.media.uploads import Uploads
+from wan22.models.variants import Models
+from wan22.orchestrator.orchestrator import Orchestrator
+from wan22.orchestrator.planning import Planner
+from wan22.orchestrator.residency import ModelKey, Residency
+from wan22.pipelines.loaded import LoadedModel
+from wan22.pipelines.loader import preload
+from wan22.pipelines.process import prepare_process, use_threads
+from wan22.queue.feed import Feed
+from wan22.queue.queue import Queue
+from wan22.settings import Settings
+from wan22.store import Store
+from wan22.tasks import EventType
+from wan22.worker.worker import Runner, Worker
+
+
+class Runtime:
+    """One server's worth of machinery. The worker drains the queue while the app's lifespan runs."""
+
+    def __init__(self, settings: Settings, *, painter: Callable[[Outputs], Runner] | None = None) -> None:
+        """Build everything; `painter` makes a runner that stands in for the models.
+
+        Raises ConfigurationError, StoreError or DiskFull if the folders or the database can't be used.
+        """
+        self.settings = settings
+        with ExitStack() as closing:
+            self._build(closing, painter)
+            self._closing = closing.pop_all()
+        self.app = self._build_app()
+
+    def _build(self, closing: ExitStack, painter: Callable[[Outputs], Runner] | None) -> None:
+        storage = self.settings.storage
+        store = Store.open(storage.database_path)
+        closing.callback(store.close)
+        self.feed = Feed(store)
+        self.queue = Queue(store, self.feed, self.settings.queue)
+        self.queue.recover()
+        self.outputs = Outputs(storage.outputs_dir, encoder_threads=self.settings.media.encoder_threads)
+        self.uploads = Uploads(storage.uploads_dir)
+        self.outputs.sweep()
+        self.uploads.sweep()
+        self.models = Models(self.settings.models, storage.home / "models")
+        self.planner = Planner(self.models, self.settings.device, probe)
+        runner = painter(self.outputs) if painter else self._orchestrated(closing)
+        self.worker = Worker(self.queue, runner, warm_up=None if painter else self._warm_up)
+
+    def _orchestrated(self, closing: ExitStack) -> Runner:
+        budget = int(psutil.virtual_memory().total * self.settings.models.ram_fraction)
+        residency: Residency[LoadedModel] = Residency(budget, self._announce)
+        closing.callback(residency.close)
+        orchestrator = Orchestrator(self.models, residency, self.outputs, self.uploads)
+        return lambda claim: orchestrator.run(claim.task, claim.fence, claim.reporter)
+
+    def _warm_up(self) -> None:
+        prepare_process()
+        use_threads(self.settings.device.threads)
+        preload()
+
+    def _announce(self, what: EventType, key: ModelKey) -> None:
+        self.feed.publish(what, None, {"model_type": key.model_type, "variant": key.variant, "device": key.device})
+
+    def _build_app(self) -> FastAPI:
+        services = Services(
+            settings=self.settings,
+            queue=self.queue,
+            feed=self.feed,
+            outputs=self.outputs,
+            uploads=self.uploads,
+            planner=self.planner,
+            models=self.models,
+            probe=probe,
+            worker_alive=lambda: self.worker.is_alive,
+            version=__version__,
+        )
+        app = create_app(services, lifespan=self._lifespan)
+        add_pages(app)
+        return app
+
+    @asynccontextmanager
+    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        self.worker.start()
+        try:
+            yield
+        finally:
+            await self.worker.stop(self.settings.server.shutdown_grace_s)
+
+    def close(self) -> None:
+        """Drop the models, then close the database; the app's lifespan must have ended."""
+        self._closing.close()
