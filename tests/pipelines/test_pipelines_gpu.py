@@ -1,0 +1,75 @@
+"""On a GPU: weights that stay, weights that are streamed, and that all memory comes back. Skipped without one."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+from pipelines_kit import I2V, PICTURE, T2V, TI2V, Recorder, ask, frames_of, latents_of, load_from
+
+from wan22.errors import Cancelled
+from wan22.tasks import Phase
+
+GPU = "cuda:0"
+BF16 = {"transformer": "bf16", "text_encoder": "bf16", "vae": "fp32"}
+every_mode = pytest.mark.parametrize(("model_type", "images"), [(T2V, ()), (I2V, (PICTURE,)), (TI2V, (PICTURE,))])
+
+
+@pytest.fixture(autouse=True)
+def gpu() -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("torch has no CUDA device here")
+
+
+@every_mode
+def test_the_gpu_gives_about_what_the_cpu_gives(models, demos, model_type, images) -> None:
+    """The noise is the same, being drawn on the CPU."""
+    request = ask(model_type)
+    latents = latents_of(load_from(demos(model_type), model_type, device=GPU), request, *images)
+    assert (latents.cpu() - latents_of(models(model_type), request, *images)).abs().max() < 0.05
+
+
+@every_mode
+@pytest.mark.parametrize("precision", [{}, BF16])
+def test_streamed_weights_give_the_same_frames(demos, model_type, images, precision) -> None:
+    request = ask(model_type)
+    stay, stream = (
+        load_from(
+            demos(model_type),
+            model_type,
+            device=GPU,
+            offload=offload,
+            **({"precision": precision} if precision else {}),
+        )
+        for offload in ("none", "group")
+    )
+    expected = latents_of(stay, request, *images)
+    for _ in range(2):  # the first forward finds out the order in which layers are fetched ahead
+        assert (latents_of(stream, request, *images) - expected).abs().max() < 1e-3
+    assert (frames_of(stream, expected) == frames_of(stay, expected)).all()
+
+
+@pytest.mark.parametrize("at", [2, 3, 9])
+def test_cancelled_while_weights_are_streamed(demos, at) -> None:
+    """Also in the first pass, in which the order of the layers is not yet known."""
+    model, request = load_from(demos(T2V), T2V, device=GPU, offload="group"), ask(T2V)
+    with pytest.raises(Cancelled):
+        latents_of(model, request, reporter=Recorder(cancel_in=Phase.DENOISE, cancel_at=at))
+    again = latents_of(model, request)
+    assert again.isfinite().all()
+    assert again.equal(latents_of(load_from(demos(T2V), T2V, device=GPU, offload="group"), request))
+
+
+def test_all_memory_comes_back(demos) -> None:
+    import torch
+
+    gc.collect()
+    before = torch.cuda.memory_allocated(GPU)
+    model = load_from(demos(TI2V), TI2V, device=GPU)
+    model.reset_peak()
+    frames_of(model, latents_of(model, ask(TI2V), PICTURE))
+    assert model.peak_vram_bytes() > before + model.size_bytes
+    model.close()
+    assert torch.cuda.memory_allocated(GPU) <= before + 10_000_000  # cuBLAS keeps its workspace

@@ -1,0 +1,78 @@
+"""A model in memory: its pipelines, where they are and how much they hold. Reads no file and runs nothing."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from wan22.pipelines.preview import PreviewMap, fit_preview_map
+from wan22.tasks import ModelType
+
+
+@dataclass(eq=False)
+class LoadedModel:
+    """One model's weights and the pipelines that share them. Used by one thread at a time; useless once closed."""
+
+    model_type: ModelType
+    device: str  # what computes: cpu, cuda:0 or mps
+    dtypes: dict[str, str]  # fp32, bf16 or fp16 of transformer, text_encoder and vae
+    size_bytes: int  # of all weights, wherever they wait
+    text: Any = field(repr=False)  # the pipeline from text alone; None for I2V-A14B
+    image: Any = field(repr=False)  # the pipeline from pictures and text; None for T2V-A14B
+
+    @property
+    def pipeline(self) -> Any:
+        """Either pipeline, for the components that both share."""
+        return self.text or self.image
+
+    @property
+    def vae(self) -> Any:
+        """The VAE of both pipelines."""
+        return self.pipeline.vae
+
+    @property
+    def experts(self) -> tuple[Any, ...]:
+        """The transformers: high-noise and low-noise, or the only one."""
+        return tuple(expert for expert in (self.pipeline.transformer, self.pipeline.transformer_2) if expert)
+
+    @cached_property
+    def preview_map(self) -> PreviewMap | None:
+        """How latents look, roughly; made at first need, None where the VAE does not allow it."""
+        return fit_preview_map(self.vae)
+
+    def reset_peak(self) -> None:
+        """Start measuring the GPU memory that a run takes at most."""
+        if cuda := _cuda(self.device):
+            cuda.reset_peak_memory_stats(self.device)
+
+    def peak_vram_bytes(self) -> int | None:
+        """The most that tensors took since `reset_peak`; None where there is no GPU memory of its own."""
+        cuda = _cuda(self.device)
+        return int(cuda.max_memory_allocated(self.device)) if cuda else None
+
+    def close(self) -> None:
+        """Give back all memory, pinned host memory included. Closing twice is fine."""
+        self.text = self.image = None
+        self.__dict__.pop("preview_map", None)
+        gc.collect()  # hooks of group offloading and modules hold each other
+        if cuda := _cuda(self.device):
+            cuda.empty_cache()
+            _unpin()
+
+
+def _cuda(device: str) -> Any:
+    """torch's CUDA module for a device that is one, else None."""
+    import torch
+
+    return torch.cuda if device.startswith("cuda") else None
+
+
+def _unpin() -> None:
+    """Pinned memory is kept for reuse, tens of GB of it after group offloading; to let it go has no public name."""
+    import torch
+
+    empty = getattr(torch._C, "_host_emptyCache", None)
+    if empty:
+        empty()

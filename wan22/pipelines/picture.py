@@ -1,0 +1,102 @@
+"""The picture phase: input pictures through the VAE's encoder, as frames that are given or as a start to change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from wan22.media.uploads import fit
+from wan22.pipelines.latents import normalised
+from wan22.pipelines.loaded import LoadedModel
+from wan22.pipelines.memory import names_oom
+from wan22.pipelines.staged import FrameCondition
+from wan22.pipelines.watch import Ticker, watching
+from wan22.tasks import Phase, Render, Reporter, Request
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, eq=False)
+class ImageCondition:
+    """What the pictures became. `frames` go into the image pipeline; without them the text pipeline runs.
+
+    `start` is a picture's own normalised latents (1, z, 1, h, w), which image to image noises and changes.
+    """
+
+    frames: FrameCondition | None
+    start: torch.Tensor | None = None
+
+
+@names_oom("encoding the image")
+def encode_image(
+    model: LoadedModel,
+    request: Request,
+    render: Render,
+    image: Image.Image | None,
+    last_image: Image.Image | None = None,
+    *,
+    reporter: Reporter,
+) -> ImageCondition | None:
+    """Encode the request's pictures (RGB, any size); None without any. The same for each of its videos.
+
+    Pictures are scaled to cover the rendered frame and cut to it around their centre. With a strength the picture is
+    changed (image to image), else it is the first frame. Raises Cancelled between the VAE's blocks, and OutOfMemory.
+    """
+    if image is None:
+        return None
+    import torch
+
+    reporter.phase(Phase.IMAGE_ENCODE)
+    vae, blocks = model.vae, model.vae.encoder.down_blocks
+    calls = 1 if model.text else (render.num_frames - 1) // vae.config.scale_factor_temporal + 1
+    try:
+        with torch.no_grad(), watching(blocks, Ticker(reporter, calls * len(blocks)).tick):
+            if request.strength is None:
+                condition = ImageCondition(_given(model, render, image, last_image))
+            else:
+                condition = ImageCondition(_blank(model, render), _latents_of(model, render, image))
+    finally:
+        vae.clear_cache()  # of features of frames before, which the VAE itself only does at a good end
+    reporter.progress(1.0)
+    return condition
+
+
+def _given(model: LoadedModel, render: Render, image: Image.Image, last_image: Image.Image | None) -> FrameCondition:
+    """The first frame, and the last if there is one, as diffusers' own call would encode them."""
+    last = None if last_image is None else _pixels(model, render, last_image)
+    frames: FrameCondition = model.image.encode_frames(
+        _pixels(model, render, image), last, num_frames=render.num_frames
+    )
+    return frames
+
+
+def _blank(model: LoadedModel, render: Render) -> FrameCondition | None:
+    """A condition that gives no frame, for a model that can't do without one (I2V-A14B); None for one that can.
+
+    Were the picture given as the first frame, a still would be pinned to it, and strength would change nothing. So
+    the mask says "not given", and the content is what Wan puts there for all frames that aren't: grey, encoded.
+    """
+    import torch
+
+    if model.text:
+        return None
+    nothing = torch.zeros(1, 3, render.height, render.width)
+    frames = model.image.encode_frames(nothing, num_frames=render.num_frames)
+    frames.latents[:, : model.image.vae_scale_factor_temporal] = 0  # the mask's channels come first
+    blank: FrameCondition = frames
+    return blank
+
+
+def _latents_of(model: LoadedModel, render: Render, image: Image.Image) -> torch.Tensor:
+    vae = model.vae
+    clip = _pixels(model, render, image)[:, :, None].to(vae.device, vae.dtype)
+    return normalised(vae, vae.encode(clip).latent_dist.mode())
+
+
+def _pixels(model: LoadedModel, render: Render, image: Image.Image) -> Any:
+    """The picture as (1, 3, H, W) in [-1, 1], float32, on the host."""
+    fitted = fit(image, render.width, render.height)
+    return model.pipeline.video_processor.preprocess(fitted, height=render.height, width=render.width)

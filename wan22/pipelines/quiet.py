@@ -1,0 +1,13 @@
+"""Keeps the libraries' own bars and warnings out of the server's log. What matters of them is checked and raised."""
+
+from __future__ import annotations
+
+
+def be_quiet() -> None:
+    """For the whole process; called before the libraries do anything. Cheap to call again."""
+    import diffusers
+    import transformers
+
+    for library in (diffusers, transformers):
+        library.utils.logging.set_verbosity_error()
+        library.utils.logging.disable_progress_bar()

@@ -1,0 +1,75 @@
+"""The noise schedule of one request: UniPC with its shift, from the top or from the middle. Runs no model."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+
+def skipped_steps(steps: int, strength: float | None) -> int:
+    """How many of the first steps an image-to-image run of that strength leaves out; None and 1 leave out none.
+
+    At least one step always runs, so that a tiny strength still gives a picture.
+    """
+    return 0 if strength is None else steps - max(1, min(steps, round(steps * strength)))
+
+
+def scheduler_for(base: Any, *, flow_shift: float, skipped: int = 0) -> Any:
+    """A fresh scheduler with the settings of `base`, the request's shift, and `skipped` first steps left out.
+
+    Wan predicts flows on a shifted linear grid of sigmas, whatever else the model's folder says.
+    """
+    scheduler = _scheduler_class().from_config(
+        base.config, flow_shift=flow_shift, prediction_type="flow_prediction", use_flow_sigmas=True
+    )
+    scheduler.skipped = skipped
+    return scheduler
+
+
+def noised(scheduler: Any, steps: int, *, clean: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """Latents as they are before the first step that runs: (1 - sigma) clean + sigma noise, the flow's straight path.
+
+    From the top there is nothing but noise: the first sigma is 1, less an epsilon that only the solver needs.
+    """
+    if scheduler.skipped == 0:
+        return noise
+    scheduler.set_timesteps(steps)
+    sigma = scheduler.sigmas[scheduler.skipped].item()
+    return (1 - sigma) * clean + sigma * noise
+
+
+@cache
+def _scheduler_class() -> Any:
+    from diffusers import UniPCMultistepScheduler
+
+    class LateUniPC(UniPCMultistepScheduler):
+        """UniPC that gives out only the timesteps from number `skipped` on, and takes each step as on the whole grid.
+
+        It sets its own first index: looked up by its integer timestep, as diffusers' image pipeline leaves it, the
+        first step of a long grid with a high shift would be taken for the second, and the last would have no sigma.
+        """
+
+        skipped = 0
+        timesteps: torch.Tensor
+        _grid: torch.Tensor
+
+        def set_timesteps(self, *args: Any, **kwargs: Any) -> None:
+            """The whole grid for itself, its last part for the pipeline."""
+            super().set_timesteps(*args, **kwargs)
+            self._grid = self.timesteps
+            self.timesteps = self._grid[self.skipped :]
+            self.set_begin_index(0)
+
+        def set_begin_index(self, begin_index: int = 0) -> None:
+            """The pipeline's first step, counted on the whole grid."""
+            super().set_begin_index(self.skipped + begin_index)
+
+        def step(self, *args: Any, **kwargs: Any) -> Any:
+            """A step of the whole grid."""
+            self.timesteps = self._grid  # the order of the last steps is told by the length of the whole grid
+            return super().step(*args, **kwargs)
+
+    return LateUniPC
