@@ -31,6 +31,11 @@ def test_the_usual_host_is_both_loopback_addresses(closing: ExitStack, host: str
     assert len({opened.getsockname()[1] for opened in sockets}) == 1
 
 
+def test_answers_are_sent_without_nagles_delay(closing: ExitStack) -> None:
+    """asyncio sets TCP_NODELAY only on connections whose listening socket names its protocol."""
+    assert {opened.proto for opened in bound(closing, "127.0.0.1")} == {socket.IPPROTO_TCP}
+
+
 def test_another_host_is_itself_alone(closing: ExitStack) -> None:
     [only] = bound(closing, "127.0.0.2")
     assert only.getsockname()[0] == "127.0.0.2"
