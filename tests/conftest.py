@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -13,6 +14,10 @@ from support import videos
 from wan22.pipelines.process import prepare_process
 
 prepare_process()
+
+# No deadline for an example: on a machine that is busy with something else it would fail what is right.
+hypothesis.settings.register_profile("shared", deadline=None)
+hypothesis.settings.load_profile("shared")
 
 
 @pytest.fixture(scope="session")
