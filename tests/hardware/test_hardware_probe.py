@@ -13,7 +13,7 @@ from fake_nvml import Card, FakeNvml
 
 from wan22.hardware.disk import free_bytes
 from wan22.hardware.machine import Gpu
-from wan22.hardware.probe import cuda_of, gpus, installed_torch, probe
+from wan22.hardware.probe import cuda_of, gpus, installed_torch, probe, visible
 
 WHOLE = Gpu(0, "NVIDIA GeForce RTX 4080", 16_376 * 2**20, 14_912 * 2**20, (8, 9), "552.22")
 CALLS = [name for name in vars(FakeNvml) if name.startswith("nvml")]
@@ -111,3 +111,14 @@ def test_a_probe_loads_no_torch() -> None:
 def test_the_space_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     assert free_bytes(tmp_path / "a" / "b") > 0
     assert psutil.disk_usage(str(tmp_path)).total > free_bytes(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("only", "names"),
+    [(None, "ab"), ("", ""), ("1", "b"), ("1,0", "ba"), ("0,7,1", "a"), ("-1", ""), ("GPU-8932f937", "ab")],
+)
+def test_only_the_gpus_that_cuda_may_see_are_counted(only: str | None, names: str) -> None:
+    """As CUDA does: in the variable's order, numbered from 0, up to the first that is not there."""
+    found = visible((Gpu(0, "a", 1, 1), Gpu(1, "b", 1, 1)), only)
+    assert "".join(gpu.name for gpu in found) == names
+    assert [gpu.index for gpu in found] == list(range(len(names)))

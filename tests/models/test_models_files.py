@@ -7,11 +7,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from models_kit import T2V, write_weights
+from safetensors.numpy import save_file
 
 from wan22.models.catalogue import SPECS
-from wan22.models.files import child, missing_files, weights_bytes
+from wan22.models.files import child, missing_files, parameters, weights_bytes
 
 SPEC = SPECS[T2V]
 SHARD = "transformer_2/diffusion_pytorch_model-00002-of-00003.safetensors"
@@ -82,6 +84,15 @@ def test_a_model_without_the_second_transformer_is_not_this_one(folder: Path) ->
 def test_the_bytes_of_all_weights_are_counted(folder: Path) -> None:
     assert weights_bytes(folder) == len(b"weights") * (3 + 3 + 1 + 1)
     assert weights_bytes(folder / "nowhere") == 0
+
+
+def test_the_numbers_of_each_component_are_counted_by_their_headers(tmp_path: Path) -> None:
+    for part, shape in (("vae", (3, 4)), ("transformer", (5,))):
+        (tmp_path / part).mkdir()
+        save_file({"a": np.zeros(shape, np.float16), "b": np.zeros(2, np.float32)}, tmp_path / part / "x.safetensors")
+    (tmp_path / "transformer/y.safetensors").write_bytes(b"1234567890")
+    assert parameters(tmp_path) == {"transformer": 5 + 2 + 5, "vae": 12 + 2}, "a damaged file is guessed at"
+    assert parameters(tmp_path / "nowhere") == {}
 
 
 def test_a_folder_is_found_in_another_case_and_the_exact_one_first(tmp_path: Path) -> None:

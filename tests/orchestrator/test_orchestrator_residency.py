@@ -13,7 +13,8 @@ from wan22.tasks import EventType
 class FakeModel:
     """A model that remembers whether it was closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, size_bytes: int) -> None:
+        self.size_bytes = size_bytes
         self.is_closed = False
 
     def close(self) -> None:
@@ -34,7 +35,7 @@ class Bench:
         )
 
     def use(self, name: str, size_bytes: int) -> FakeModel:
-        with self.residency.lease(key(name), size_bytes, FakeModel) as model:
+        with self.residency.lease(key(name), size_bytes, lambda: FakeModel(size_bytes)) as model:
             assert not model.is_closed
             return model
 
@@ -59,7 +60,7 @@ def test_the_one_used_longest_ago_makes_room() -> None:
 
 def test_a_leased_model_stays_even_when_the_budget_is_burst() -> None:
     bench = Bench()
-    with bench.residency.lease(key("a"), 9, FakeModel) as held:
+    with bench.residency.lease(key("a"), 9, lambda: FakeModel(9)) as held:
         bench.use("b", 9)
         assert not held.is_closed
         bench.residency.drop(key("a"))
@@ -98,5 +99,5 @@ def test_the_budget_holds_whatever_is_asked(uses: list[tuple[str, int]]) -> None
     bench = Bench()
     for name, size_bytes in uses:
         bench.use(f"{name}{size_bytes}", size_bytes)
-        assert sum(resident.size_bytes for resident in bench.residency.residents()) <= 10
+        assert sum(resident.model.size_bytes for resident in bench.residency.residents()) <= 10
         assert f"{name}{size_bytes}" in bench.loaded()

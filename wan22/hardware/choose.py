@@ -23,6 +23,11 @@ class Precision:
     vae: str
     why: str
 
+    @property
+    def dtypes(self) -> dict[str, str]:
+        """The dtype by component, as a plan has it."""
+        return {"transformer": self.transformer, "text_encoder": self.text_encoder, "vae": self.vae}
+
 
 def choose_device(machine: Machine, setting: str) -> str:
     """The device for `setting` (auto, cpu, cuda, cuda:N, mps), as torch names it.
@@ -64,7 +69,8 @@ def _cuda(machine: Machine, index: int) -> str:
 def choose_precision(machine: Machine, device: str, asked: str | None) -> Precision:
     """The dtypes on `device`; `asked` is what a request or a setting wants for the transformers.
 
-    The text encoder is never fp16, in which T5 overflows; the VAE is fp32 unless memory forbids it.
+    The text encoder is never fp16, in which T5 overflows. The VAE is fp32 on a GPU with the memory for it; elsewhere it
+    is bf16 where that is fast (50 dB from fp32), for its convolutions are most of a short clip's time.
     """
     gpu = gpu_of(machine, device)
     transformer, why = (asked, "as asked") if asked else _own_precision(machine, device, gpu)
@@ -75,7 +81,12 @@ def choose_precision(machine: Machine, device: str, asked: str | None) -> Precis
     if gpu.vram_total_bytes >= VAE_FP32_VRAM_BYTES or transformer == "fp32":
         return Precision(transformer, text_encoder, "fp32", why)
     vae = "bf16" if _has_bf16(gpu) else "fp16"
-    return Precision(transformer, text_encoder, vae, f"{why}; the VAE in {vae}, since fp32 needs a 24 GB card at 720p")
+    return Precision(
+        transformer,
+        text_encoder,
+        vae,
+        f"{why}; the VAE in {vae}, as fp32 needs 24 GB at 720p",
+    )
 
 
 def _own_precision(machine: Machine, device: str, gpu: Gpu | None) -> tuple[str, str]:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import itertools
+import os
 import platform
 import re
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -51,7 +54,7 @@ def probe(nvml: Nvml = pynvml) -> Machine:
         cores=psutil.cpu_count() or 1,
         ram_total_bytes=memory.total,
         ram_available_bytes=memory.available,
-        gpus=gpus(nvml),
+        gpus=visible(gpus(nvml), os.environ.get("CUDA_VISIBLE_DEVICES")),
         torch_version=version,
         torch_cuda=cuda,
         cpu_bf16_fast="amx_bf16" in _cpu_flags(),
@@ -66,6 +69,19 @@ def gpus(nvml: Nvml) -> tuple[Gpu, ...]:
     count = _told(nvml, nvml.nvmlDeviceGetCount) or 0
     found = [_gpu(nvml, index) for index in range(count)]
     return tuple(gpu for gpu in found if gpu)
+
+
+def visible(found: tuple[Gpu, ...], only: str | None) -> tuple[Gpu, ...]:
+    """The GPUs that CUDA_VISIBLE_DEVICES leaves to CUDA, in its order and numbered anew, as torch will number them.
+
+    Like CUDA, stops at the first number that is no GPU's. Names in the place of numbers can't be told apart here: then
+    all are given.
+    """
+    if only is None or re.search(r"[A-Za-z]", only):
+        return found
+    by_index = {str(gpu.index): gpu for gpu in found}
+    named = itertools.takewhile(by_index.__contains__, (part.strip() for part in only.split(",")))
+    return tuple(replace(by_index[name], index=index) for index, name in enumerate(named))
 
 
 @functools.lru_cache(maxsize=8)

@@ -1,15 +1,19 @@
-"""A cheap look at a model's folder in diffusers layout: is everything there that it names, and how many bytes.
+"""A cheap look at a model's folder in diffusers layout: is everything there that it names, and how large is it.
 
-Reads names, sizes and the small JSON files, never a tensor; whether the content is right shows when it is loaded.
+Reads names, sizes, headers and the small JSON files, never a tensor; whether the content is right, loading shows.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError, safe_open
 
 MODEL_INDEX = "model_index.json"
 _WEIGHTS = ("diffusion_pytorch_model.safetensors", "model.safetensors")  # as diffusers and transformers name them
@@ -37,8 +41,27 @@ def missing_files(folder: Path, required: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def weights_bytes(folder: Path) -> int:
-    """Bytes of all safetensors files of the components in `folder`; 0 if it is not there."""
+    """Bytes on disk of all safetensors files of the components in `folder`; 0 if it is not there."""
     return sum(_size(path) for path in folder.glob("*/*.safetensors"))
+
+
+def parameters(folder: Path) -> dict[str, int]:
+    """How many numbers the weights of each component are, from the headers of its files; empty if there are none."""
+    counts: dict[str, int] = {}
+    for path in sorted(folder.glob("*/*.safetensors")):
+        count = _parameters_in(path, _size(path), path.stat().st_mtime_ns)
+        counts[path.parent.name] = counts.get(path.parent.name, 0) + count
+    return counts
+
+
+@lru_cache(maxsize=256)  # the headers of a large model's shards are a few hundred kB each, and every plan asks
+def _parameters_in(path: Path, size_bytes: int, changed_ns: int) -> int:
+    """Numbers in one file, as long as its size and time stay; a damaged file is guessed at, and named when loaded."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError):
+        return size_bytes // 2
 
 
 def child(folder: Path, name: str) -> Path:

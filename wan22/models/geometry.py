@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from wan22.models.catalogue import ModelSpec
+from wan22.models.catalogue import MIN_SIDE, ModelSpec
 from wan22.tasks import Render
 
 MAX_OVER_NATIVE = 1.25  # a scaled render has at most this many times the native area
@@ -103,12 +103,14 @@ def _near(width: int, height: int, *, multiple: int, native_area: int) -> Window
 def _windows(width: int, height: int, *, multiple: int, max_area: int) -> Iterator[Window]:
     """All windows of a landscape picture's aspect up to `max_area` that are no larger than the picture.
 
-    The short side runs and the long one is rounded, which keeps the aspect's error under half a pixel of the long.
+    The short side runs and the long one is rounded, which keeps the aspect's error under half a pixel of the long. No
+    side is rendered under MIN_SIDE: latents two columns wide come out of some bf16 kernels as garbage.
     """
     tallest = min(height, math.isqrt(max_area))
     for crop_height in range(1, tallest + 1):
         crop_width = (2 * crop_height * width + height) // (2 * height)
-        window = _as_asked(crop_width, crop_height, multiple)
+        sides = _as_asked(max(crop_width, MIN_SIDE), max(crop_height, MIN_SIDE), multiple)
+        window = sides._replace(crop_width=crop_width, crop_height=crop_height)
         if window.area <= max_area:
             yield window
 

@@ -5,6 +5,7 @@ Looks, and builds, downloads or loads nothing: the demo weights are made by `pip
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,8 @@ from wan22.models.catalogue import DEMO_NATIVE_AREA, SPECS, Defaults, ModelSpec
 from wan22.models.rules import model_type_of
 from wan22.settings import ModelsSettings
 from wan22.tasks import Draft, ModelType
+
+DTYPE_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
 
 VariantName = Literal["dev", "demo"]
 
@@ -87,6 +90,11 @@ class Models:
     def weights_bytes(self, variant: Variant) -> int:
         """Bytes of the variant's weights on disk, all components; 0 for demo weights that are not built yet."""
         return files.weights_bytes(variant.path)
+
+    def loaded_bytes(self, variant: Variant, precision: Mapping[str, str]) -> int:
+        """Bytes of the variant's weights once loaded with these dtypes (transformer, text_encoder, vae)."""
+        counts = files.parameters(variant.path)
+        return sum(count * DTYPE_BYTES[precision[name.removesuffix("_2")]] for name, count in counts.items())
 
     def _dev(self, spec: ModelSpec, report: VariantReport) -> Variant:
         if report.state != "ready" or report.path is None:

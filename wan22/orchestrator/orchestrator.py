@@ -5,11 +5,13 @@ The phases themselves are `pipelines`, the files `media`, the loaded models `res
 
 from __future__ import annotations
 
+import logging
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from PIL.Image import Image
 
+from wan22.errors import ServerFault
 from wan22.media.outputs import Outputs
 from wan22.media.uploads import Uploads
 from wan22.models.variants import Models
@@ -20,6 +22,8 @@ from wan22.pipelines.loader import load
 from wan22.pipelines.phases import decode, denoise, encode_image, encode_text
 from wan22.queue.reporter import RunReporter
 from wan22.tasks import Artifact, ImageRef, Phase, Plan, Reporter, Task
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Orchestrator:
         """
         reporter.phase(Phase.LOADING)
         with ExitStack() as undo:
-            undo.callback(self._outputs.remove, task.task_id)
+            undo.callback(self._discard, task)
             with self._residency.lease(
                 model_key(task), self._weights_bytes(task), lambda: self._load(task, reporter)
             ) as model:
@@ -73,15 +77,23 @@ class Orchestrator:
                 made.append(writer.finish(seed, check=reporter.check))
         return tuple(made)
 
+    def _discard(self, task: Task) -> None:
+        """Remove the files of a run that did not end well; that it can't be done must not hide how the run ended."""
+        try:
+            self._outputs.remove(task.task_id)
+        except ServerFault:
+            logger.exception("Files stayed behind.", extra={"action": "output_stayed", "task_id": task.task_id})
+
     def _open(self, ref: ImageRef | None) -> Image | None:
         return self._uploads.open(ref) if ref else None
 
     def _weights_bytes(self, task: Task) -> int:
-        return self._models.weights_bytes(self._models.named(task.request.model_type, task.plan.variant))
+        variant = self._models.named(task.request.model_type, task.plan.variant)
+        return self._models.loaded_bytes(variant, task.plan.precision)
 
     def _load(self, task: Task, reporter: Reporter) -> LoadedModel:
         variant = self._models.named(task.request.model_type, task.plan.variant)
-        if variant.name == "demo" and not (variant.path / "model_index.json").exists():
+        if variant.name == "demo":
             build_demo(task.request.model_type, variant.path)
         return load(variant.path, task.request.model_type, plan=task.plan, reporter=reporter)
 

@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 class Closable(Protocol):
     """What residency needs of a loaded model."""
 
+    size_bytes: int
+
     def close(self) -> None:
         """Give back all memory."""
 
@@ -46,7 +48,6 @@ class Resident(Generic[M]):
 
     key: ModelKey
     model: M
-    size_bytes: int
     leases: int = 0
     used_at: float = field(default_factory=time.monotonic)
 
@@ -66,7 +67,10 @@ class Residency(Generic[M]):
 
     @contextmanager
     def lease(self, key: ModelKey, size_bytes: int, load: Callable[[], M]) -> Iterator[M]:
-        """Lend the model of `key`, loading it if need be; it stays loaded afterwards until its room is needed."""
+        """Lend the model of `key`, loaded if need be; it stays loaded until its room is needed.
+
+        `size_bytes` is what it is expected to hold, so that room can be made before it is loaded.
+        """
         resident = self._find(key) or self._load(key, size_bytes, load)
         with self._lock:
             resident.leases += 1
@@ -104,7 +108,7 @@ class Residency(Generic[M]):
 
     def _load(self, key: ModelKey, size_bytes: int, load: Callable[[], M]) -> Resident[M]:
         self._make_room(size_bytes)
-        resident = Resident(key, load(), size_bytes)
+        resident = Resident(key, load())
         with self._lock:
             self._residents[key] = resident
         self._on_change(EventType.MODEL_LOADED, key)
@@ -113,9 +117,9 @@ class Residency(Generic[M]):
 
     def _make_room(self, size_bytes: int) -> None:
         by_age = sorted(self.residents(), key=lambda resident: resident.used_at)
-        held = sum(resident.size_bytes for resident in by_age)
+        held = sum(resident.model.size_bytes for resident in by_age)
         for resident in by_age:
             if held + size_bytes <= self._budget_bytes:
                 return
             self.drop(resident.key)
-            held -= resident.size_bytes
+            held -= resident.model.size_bytes

@@ -1,12 +1,13 @@
 """Frozen values that travel through the whole server: what was asked, what became of it, what happened on the way.
 
-`request` is what a caller said and what the server understood; `plan` how it will be done; `task` the record;
-`status` the allowed moves; `event` and `artifact` what a run gives out; `reporter` how a run speaks while it goes on.
+`request` is what a caller said and what the server understood; `plan` how it will be done; `parts` how much that is;
+`task` the record; `status` the allowed moves; `event` and `artifact` what a run gives out; `reporter` how a run speaks while it goes on.
 Nothing here reads a file, a clock or the environment.
 """
 
 from wan22.tasks.artifact import Artifact
 from wan22.tasks.event import Event, EventType
+from wan22.tasks.parts import Parts
 from wan22.tasks.plan import Choice, Plan, Render
 from wan22.tasks.reporter import Reporter
 from wan22.tasks.request import Draft, ImageRef, ModelType, Request
@@ -23,6 +24,7 @@ __all__ = [
     "Failure",
     "ImageRef",
     "ModelType",
+    "Parts",
     "Phase",
     "Plan",
     "Render",

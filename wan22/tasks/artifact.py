@@ -1,4 +1,4 @@
-"""One finished output file, described; the file itself belongs to `media`."""
+"""One finished output file, described, and the name that people keep it under; the file itself belongs to `media`."""
 
 from __future__ import annotations
 
@@ -22,3 +22,12 @@ class Artifact(BaseModel):
     size_bytes: int
     sha256: str = Field(description="Of the file, in hex.")
     seed: int = Field(description="The seed that gives exactly these frames again.")
+
+
+def name_to_keep(model_type: str, task_id: str, *, index: int, count: int) -> str:
+    """A file name, without its ending, for output `index` of the `count` that a task has: model and end of the id.
+
+    The end, since the start of the id is the clock's, so that neighbours share it. Made of our own words only.
+    """
+    number = f"-{index}" if count > 1 else ""
+    return f"{model_type.lower()}-{task_id[-8:]}{number}"

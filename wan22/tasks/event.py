@@ -27,6 +27,11 @@ class EventType(str, Enum):
         """Durable events are stored and never dropped; the others are coalesced, the latest wins."""
         return self not in (EventType.TASK_PROGRESS, EventType.TASK_PREVIEW)
 
+    @property
+    def is_terminal(self) -> bool:
+        """True for the three that tell of a task's end: nothing comes after them but that it was deleted."""
+        return self in (EventType.TASK_COMPLETED, EventType.TASK_FAILED, EventType.TASK_CANCELLED)
+
 
 class Event(BaseModel):
     """One thing that happened. Ids grow for ever, across restarts too: a reader replays from its last one."""

@@ -34,11 +34,6 @@ class Render(BaseModel):
     output_height: int
     summary: str = Field(description="The same in one sentence.")
 
-    @property
-    def is_scaled(self) -> bool:
-        """True when the kept part is enlarged to the asked size."""
-        return (self.crop_width, self.crop_height) != (self.output_width, self.output_height)
-
 
 class Plan(BaseModel):
     """The decisions for one task, made before it runs and shown to the caller."""
