@@ -17,7 +17,6 @@ Wan22Error
 ├── ServerFault                 the caller can't cure it
 │   ├── StoreError              SQLite failed
 │   ├── DiskFull
-│   ├── ShuttingDown
 │   ├── ModelMissing            weights are not on disk
 │   ├── ModelCorrupt            weights are there and wrong
 │   ├── EncoderFailed           ffmpeg ended badly
@@ -47,7 +46,7 @@ class Wan22Error(Exception):
 
     code: ClassVar[str] = "error"
     title: ClassVar[str] = "Something went wrong"
-    default_hint: ClassVar[str] = ""
+    default_hint: ClassVar[str] = "The server's log has the cause; please report it with what led here."
 
     def __init__(self, detail: str, *, hint: str | None = None) -> None:
         super().__init__(detail)
@@ -60,6 +59,7 @@ class RequestError(Wan22Error):
 
     code = "bad_request"
     title = "The request can't be served"
+    default_hint = "Correct the request and send it again; `/docs` lists every call with an example."
 
 
 class MalformedBody(RequestError):
@@ -67,6 +67,7 @@ class MalformedBody(RequestError):
 
     code = "malformed_body"
     title = "The body can't be read"
+    default_hint = "Send a JSON object as UTF-8, or a multipart form; `/docs` has examples."
 
 
 class BodyTooLarge(RequestError):
@@ -74,6 +75,7 @@ class BodyTooLarge(RequestError):
 
     code = "body_too_large"
     title = "The body is too large"
+    default_hint = "Send smaller pictures and shorter texts."
 
 
 class UnsupportedMediaType(RequestError):
@@ -81,6 +83,7 @@ class UnsupportedMediaType(RequestError):
 
     code = "unsupported_media_type"
     title = "This kind of body is not read here"
+    default_hint = "Send JSON with Content-Type: application/json, or a multipart form."
 
 
 class InvalidRequest(RequestError):
@@ -88,10 +91,12 @@ class InvalidRequest(RequestError):
 
     code = "invalid_request"
     title = "The request has wrong fields"
+    default_hint = "Correct the named fields and send the request again; `/docs` lists every field."
 
     def __init__(self, errors: list[FieldError] | tuple[FieldError, ...], *, hint: str | None = None) -> None:
         self.errors = tuple(errors)
-        super().__init__("; ".join(f"{error.field}: {error.message}" for error in self.errors), hint=hint)
+        said = [f"{error.field}: {error.message}" for error in self.errors]
+        super().__init__("; ".join([*(one.rstrip(".") for one in said[:-1]), *said[-1:]]), hint=hint)
 
     @classmethod
     def of(cls, field: str, message: str, value: Any = None) -> InvalidRequest:
@@ -104,6 +109,7 @@ class InvalidImage(RequestError):
 
     code = "invalid_image"
     title = "The image can't be used"
+    default_hint = "Send the picture again as a whole PNG, JPEG or WebP file."
 
     def __init__(self, detail: str, *, hint: str | None = None, field: str = "image") -> None:
         super().__init__(detail, hint=hint)
@@ -123,6 +129,7 @@ class NotFound(RequestError):
 
     code = "not_found"
     title = "Not found"
+    default_hint = "`GET /api/v1/generation` lists the tasks that exist."
 
 
 class WrongState(RequestError):
@@ -130,6 +137,7 @@ class WrongState(RequestError):
 
     code = "wrong_state"
     title = "The task can't do that now"
+    default_hint = "Look at the task's `status`: the answer to `GET /api/v1/generation/{task_id}` has it."
 
 
 class QueueFull(RequestError):
@@ -137,6 +145,7 @@ class QueueFull(RequestError):
 
     code = "queue_full"
     title = "The queue is full"
+    default_hint = "Send the request again after the seconds in the Retry-After header, or cancel a task that waits."
 
     def __init__(self, detail: str, *, retry_after_s: int, hint: str | None = None) -> None:
         super().__init__(detail, hint=hint)
@@ -156,6 +165,7 @@ class Forbidden(RequestError):
 
     code = "forbidden"
     title = "Refused"
+    default_hint = "Call the server by its own address, from this machine or from a page that it serves."
 
 
 class ConfigurationError(Wan22Error):
@@ -163,6 +173,7 @@ class ConfigurationError(Wan22Error):
 
     code = "configuration"
     title = "The configuration can't work"
+    default_hint = "Correct the setting and start the server again; `wan22 doctor` checks the rest."
 
 
 class ServerFault(Wan22Error):
@@ -170,6 +181,7 @@ class ServerFault(Wan22Error):
 
     code = "server_fault"
     title = "The server failed"
+    default_hint = "The server's log has the cause; `wan22 doctor` checks what the server needs."
 
 
 class StoreError(ServerFault):
@@ -188,19 +200,12 @@ class DiskFull(ServerFault):
     default_hint = "Delete tasks you no longer need or free space, then send the request again."
 
 
-class ShuttingDown(ServerFault):
-    """The server is stopping and takes no more work."""
-
-    code = "shutting_down"
-    title = "The server is stopping"
-    default_hint = "Send the request again when the server is back."
-
-
 class ModelMissing(ServerFault):
     """The weights of a model are not on disk."""
 
     code = "model_missing"
     title = "The model is not on disk"
+    default_hint = "Put its weights where the message says; `/v2/health` tells what each model has."
 
 
 class ModelCorrupt(ServerFault):
@@ -208,6 +213,7 @@ class ModelCorrupt(ServerFault):
 
     code = "model_corrupt"
     title = "The model's files are damaged"
+    default_hint = "Put the model's files there anew, then send the request again."
 
 
 class EncoderFailed(ServerFault):
@@ -215,6 +221,7 @@ class EncoderFailed(ServerFault):
 
     code = "encoder_failed"
     title = "The video could not be encoded"
+    default_hint = "The server's log has the cause; `wan22 doctor` checks ffmpeg and the disk."
 
 
 class OutOfMemory(ServerFault):
@@ -246,3 +253,4 @@ class Cancelled(Wan22Error):
 
     code = "cancelled"
     title = "Cancelled"
+    default_hint = "Retry the task to run it again."

@@ -45,7 +45,9 @@ def settings_for(home: Path, **rooms: dict[str, Any]) -> Settings:
     return load_settings(**{name: defaults.get(name, {}) | rooms.get(name, {}) for name in defaults | rooms})
 
 
-def open_services(settings: Settings, closing: ExitStack, **changes: Any) -> Services:
+def open_services(
+    settings: Settings, closing: ExitStack, *, queue_type: type[Queue] = Queue, **changes: Any
+) -> Services:
     """Real queue, planner and media over a store in memory; nothing drains the queue."""
     home = settings.storage.home
     store = Store.open(None)
@@ -55,7 +57,7 @@ def open_services(settings: Settings, closing: ExitStack, **changes: Any) -> Ser
     parts: dict[str, Any] = {
         "settings": settings,
         "feed": feed,
-        "queue": Queue(store, feed, settings.queue),
+        "queue": queue_type(store, feed, settings.queue),
         "outputs": Outputs(settings.storage.outputs_dir),
         "uploads": Uploads(settings.storage.uploads_dir),
         "models": models,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from wan22.api.drafts import ELSEWHERE, KNOWN, LATER, nearest_field, read_draft
+from wan22.api.drafts import ELSEWHERE, KNOWN, LATER, MAX_UNKNOWN, nearest_field, read_draft
 from wan22.errors import InvalidRequest
 from wan22.tasks import ModelType
 
@@ -44,7 +44,7 @@ def test_an_unknown_field_names_the_one_that_is_meant(typo: str, meant: str) -> 
 
 def test_a_field_like_no_other_is_told_what_there_is() -> None:
     message = messages(zzzzzz=1)["zzzzzz"]
-    assert "is unknown; the fields are model_type, prompt" in message
+    assert "is unknown; the known ones are model_type, prompt" in message
 
 
 def test_words_of_other_servers_lead_to_fields_that_exist() -> None:
@@ -62,7 +62,8 @@ def test_a_field_of_a_later_version_is_said_to_be_one(name: str) -> None:
 
 def test_int8_is_said_to_come_and_a_misspelt_quantization_is_not() -> None:
     assert "not served by this version yet" in messages(quantization="INT8")["quantization"]
-    assert messages(quantization="fp17") == {"quantization": "must be one of 'fp16', 'bf16' or 'fp32'"}
+    said = "must be one of 'fp16', 'bf16' or 'fp32'; did you mean fp16?"
+    assert messages(quantization="fp17") == {"quantization": said}
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,9 @@ def test_int8_is_said_to_come_and_a_misspelt_quantization_is_not() -> None:
         ("model_type", "T3V", "must be one of 'T2V-A14B', 'I2V-A14B' or 'TI2V-5B'"),
         ("output_format", "avi", "must be one of 'mp4', 'webm', 'gif', 'png' or 'webp'"),
         ("seed", -1, "must be at least 0"),
+        ("seed", 2**60, "must be at most 9007199254740991"),
+        ("guidance_scale", 31, "must be at most 30"),
+        ("model_type", "t2v-a15b", "must be one of 'T2V-A14B', 'I2V-A14B' or 'TI2V-5B'; did you mean T2V-A14B?"),
     ],
 )
 def test_a_wrong_value_is_told_what_it_must_be(field: str, value: Any, message: str) -> None:
@@ -91,6 +95,16 @@ def test_a_wrong_value_is_told_what_it_must_be(field: str, value: Any, message: 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
     assert set(messages(promt="x", steps=0, width="w", loras=[1])) == {"promt", "steps", "width", "loras"}
+
+
+def test_counts_under_one_are_told_beside_other_errors_and_else_left_to_the_model() -> None:
+    assert messages(num_frames=-1, fps=0, steps="x").keys() == {"num_frames", "fps", "steps"}
+    assert read_draft({"num_frames": -1}).num_frames == -1
+
+
+def test_no_more_unknown_fields_are_looked_at_than_an_answer_has_room_for() -> None:
+    told = messages(**{f"prompt_{n}": 1 for n in range(25_000)}, steps=0)
+    assert (len(told), told["steps"]) == (MAX_UNKNOWN + 1, "must be at least 1")
 
 
 def test_a_model_is_known_in_any_case_and_numbers_may_be_text() -> None:

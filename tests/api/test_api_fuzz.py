@@ -63,6 +63,7 @@ def call(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call]:
             problem = json.loads(text)
             assert (b"content-type", b"application/problem+json; charset=utf-8") in messages[0]["headers"]
             assert problem["detail"]
+            assert problem["hint"]
             assert problem["status"] == status
             return status, problem
 

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import logging
+import threading
+import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import uvicorn
 from api_kit import NOBODY, SUBMIT, TASKS, URL, open_services, settings_for, submitted
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from wan22.api.app import create_app
 from wan22.api.services import Services
@@ -45,14 +53,20 @@ def routes(app: FastAPI) -> set[tuple[str, str]]:
 
 
 def status(client: TestClient, method: str, path: str, headers: dict[str, str]) -> int:
-    """What the call is answered with; for a WebSocket, 403 where the handshake is refused and 101 where it is not."""
+    """What the call is answered with; for a WebSocket, 403 where the handshake is refused, 401 where a close follows it
+    for want of a key, and 101 where it can be used.
+    """
     if method:
         return client.request(method, path, headers=headers).status_code
+    opened = False
     try:
-        with client.websocket_connect(URL.replace("http", "ws") + path, headers=dict(headers)):
+        with client.websocket_connect(URL.replace("http", "ws") + path, headers=dict(headers)) as socket:
+            opened = True
+            socket.send_text('{"type": "ping"}')
+            socket.receive_text()
             return 101
-    except WebSocketDisconnect as refusal:
-        return int(getattr(refusal, "status_code", 403))
+    except WebSocketDisconnect as end:
+        return {(True, 1008): 401, (False, 1008): 403}[opened, end.code]
 
 
 @pytest.fixture
@@ -133,6 +147,32 @@ def test_a_refusal_is_a_problem_that_its_origin_may_read(keyed: FastAPI) -> None
     assert answer.headers["Access-Control-Allow-Origin"] == STUDIO
     assert answer.json()["code"] == "unauthorized"
     assert "X-API-Key" in answer.json()["hint"]
+
+
+@pytest.fixture
+def address(keyed: FastAPI) -> Iterator[str]:
+    """Of the app behind a real server that logs as any library does."""
+    server = uvicorn.Server(uvicorn.Config(keyed, port=0, log_config=None, timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"ws://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/api/v1/ws"
+    server.should_exit = True
+    thread.join()
+
+
+def test_a_websocket_without_the_key_is_told_and_fills_no_log(address: str, caplog: pytest.LogCaptureFixture) -> None:
+    with connect(address, proxy=None) as socket, pytest.raises(ConnectionClosed):
+        socket.recv(timeout=20)
+    assert socket.protocol.close_code == 1008
+    assert "X-API-Key" in (socket.protocol.close_reason or "")
+    with connect(address, proxy=None, additional_headers={"X-API-Key": "s3cret"}) as socket:
+        socket.send('{"type": "ping"}')
+        assert "pong" in str(socket.recv(timeout=20))
+    with pytest.raises(InvalidStatus), connect(address, proxy=None, origin=Origin("http://evil.com")):
+        pass
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def test_headers_that_come_twice_are_refused(client: TestClient) -> None:

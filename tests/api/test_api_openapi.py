@@ -8,13 +8,17 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
+from api_kit import SUBMIT, TASKS, complete, submitted
 from starlette.testclient import TestClient
 
 from wan22.api import examples
+from wan22.api.app import create_app
 from wan22.api.handlers.health import Readiness
 from wan22.api.problems import STATUS, Problem
 from wan22.api.routes.pages import ASSETS
+from wan22.api.services import Services
 from wan22.api.views import EventView, TaskPage, TaskView
+from wan22.dashboard.pages import add_pages
 from wan22.tasks import Draft
 
 
@@ -106,17 +110,78 @@ def test_the_other_examples_are_what_they_say() -> None:
     Readiness.model_validate(examples.READINESS)
     Draft.model_validate(examples.SUBMIT)
     Draft.model_validate(examples.FORM)
+    Draft.model_validate(examples.ENHANCED)
     EventView.model_validate_json(examples.EVENT.split("data: ")[1])
 
 
 def test_examples_of_problems_have_codes_that_exist() -> None:
     by_code = {kind.code: status for kind, status in STATUS.items()} | {"range_not_satisfiable": 416}
-    assert {code: status for status, (code, *_) in examples.PROBLEMS.items()}.items() <= by_code.items()
+    for status, problem in examples.PROBLEMS.items():
+        assert by_code[problem.code] == problem.status == status
+        assert problem.hint
     assert set(Problem.model_fields) >= {"type", "title", "status", "detail", "instance", "code", "hint", "errors"}
 
 
-def test_the_examples_submit_is_accepted(client: TestClient) -> None:
-    assert client.post("/api/v1/generation/submit", json=examples.SUBMIT).status_code == 202
+def test_every_example_of_a_request_is_accepted_as_it_stands(client: TestClient, document: dict[str, Any]) -> None:
+    sent = []
+    for name, call in operations(document).items():
+        method, path = name.split()
+        for media_type, content in call.get("requestBody", {}).get("content", {}).items():
+            form = {field: (None, str(value)) for field, value in content["example"].items()}
+            body = {"json": content["example"]} if media_type == "application/json" else {"files": form}
+            answer = client.request(method, path, **body)
+            assert answer.status_code == 202, (name, media_type, answer.text)
+            sent.append((path, media_type))
+    assert len(sent) == len(set(sent)) == 4
+
+
+def documented(document: dict[str, Any], call: str, status: int) -> dict[str, Any]:
+    """The example of a problem, without the path, which is the example's own."""
+    content = operations(document)[call]["responses"][str(status)]["content"]["application/problem+json"]
+    return {**content["example"], "instance": ""}
+
+
+def test_examples_of_errors_are_what_is_sent(client: TestClient, services: Services, document: dict[str, Any]) -> None:
+    submitted(client)
+    outputs = f"{TASKS}/{complete(services)}/outputs/0"
+    typed = client.post(SUBMIT, content="{}", headers={"Content-Type": "application/x-www-form-urlencoded"})
+    beyond = client.get(outputs, headers={"Range": "bytes=99-"})
+    missing = client.get(f"{TASKS}/{examples.TASK_ID}")
+    assert {**typed.json(), "instance": ""} == documented(document, f"POST {SUBMIT}", 415)
+    assert {**beyond.json(), "instance": ""} == documented(document, f"GET {TASKS}/{{task_id}}/outputs/{{n}}", 416)
+    assert {**missing.json(), "instance": ""} == documented(document, f"GET {TASKS}/{{task_id}}", 404)
+
+
+def test_every_example_of_an_error_names_the_call_that_it_stands_in(document: dict[str, Any]) -> None:
+    for name, call in operations(document).items():
+        path = name.split()[1].format(task_id=examples.TASK_ID, n=0)
+        for status, answer in call["responses"].items():
+            example = answer.get("content", {}).get("application/problem+json", {}).get("example")
+            assert example is None or example["instance"] == path, (name, status)
+            assert example is None or example["hint"], (name, status)
+
+
+def test_what_the_guard_answers_is_documented_for_every_call(document: dict[str, Any]) -> None:
+    for name, call in operations(document).items():
+        assert "403" in call["responses"], name
+        assert ("401" in call["responses"]) == (name != "GET /health"), name
+
+
+def test_every_field_is_described(document: dict[str, Any]) -> None:
+    for name, schema in document["components"]["schemas"].items():
+        for field, said in schema.get("properties", {}).items():
+            assert said.get("description"), (name, field)
+
+
+def test_every_tag_is_described(services: Services) -> None:
+    app = create_app(services)
+    add_pages(app)
+    document = app.openapi()
+    used = {tag for call in operations(document).values() for tag in call["tags"]}
+    assert used == {tag["name"] for tag in document["tags"] if tag["description"]}
+    page = document["paths"]["/api/v1/dashboard/html"]["get"]["responses"]
+    assert page["200"]["content"]["text/html"]["example"]
+    assert "401" in page
 
 
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from api_kit import SUBMIT, TASKS, URL
+from api_kit import SUBMIT, TASKS, URL, submitted
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.testclient import TestClient
 
 from wan22 import errors
-from wan22.api.problems import STATUS, answer, problem_of
+from wan22.api.problems import FRAMEWORK, STATUS, answer, framework_problem, problem_of
 from wan22.errors import FieldError, InvalidRequest, QueueFull, Wan22Error
 
 
@@ -54,6 +54,17 @@ def test_a_problem_has_every_field() -> None:
     }
 
 
+def test_every_class_of_error_has_a_hint_of_its_own_or_of_its_kind() -> None:
+    assert all(kind.default_hint for kind in STATUS)
+    assert all(hint for *_, hint in FRAMEWORK.values())
+    assert all(framework_problem(status, "/").hint for status in (400, 418, 500, 503))
+
+
+def test_several_wrong_fields_are_one_sentence() -> None:
+    error = InvalidRequest([FieldError("width", "is odd: send 854."), FieldError("height", "is odd: send 480.")])
+    assert error.detail == "width: is odd: send 854; height: is odd: send 480."
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
@@ -93,6 +104,7 @@ def test_a_full_queue_says_when_to_come_again_and_never_too_late() -> None:
         ("DELETE", "/health", 405, "method_not_allowed"),
         ("POST", TASKS, 405, "method_not_allowed"),
         ("BREW", "/health", 405, "method_not_allowed"),
+        ("GET", "/api/v1/ws", 426, "upgrade_required"),
         ("GET", f"{TASKS}?limit=0", 422, "invalid_request"),
         ("POST", SUBMIT, 400, "malformed_body"),
     ],
@@ -103,11 +115,28 @@ def test_the_frameworks_errors_are_problems(client: TestClient, method: str, pat
     assert (answer.status_code, problem["status"], problem["code"]) == (status, status, code)
     assert answer.headers["Content-Type"] == "application/problem+json; charset=utf-8"
     assert problem["detail"]
+    assert problem["hint"]
     assert problem["instance"] == path.partition("?")[0].replace("/docs/assets/../../", "/")
 
 
-def test_405_names_the_methods(client: TestClient) -> None:
-    assert "GET" in client.delete("/health").headers["Allow"]
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/health", "GET, HEAD"),
+        (f"{TASKS}/x", "DELETE, GET"),
+        (f"{TASKS}/x/outputs/0", "GET, HEAD"),
+        (f"{TASKS}/x/cancel", "POST"),
+        ("/api/v1/ws", "GET, HEAD"),
+    ],
+)
+def test_405_names_every_method_of_the_path(client: TestClient, path: str, allowed: str) -> None:
+    assert client.put(path).headers["Allow"] == allowed
+
+
+def test_a_websocket_says_over_plain_http_that_it_is_one(client: TestClient) -> None:
+    answer = client.get("/api/v1/ws")
+    assert answer.headers["Upgrade"] == "websocket"
+    assert "ws://" in answer.json()["hint"]
 
 
 def test_an_unforeseen_error_is_told_without_its_trace(app: FastAPI, tmp_path: Path) -> None:
@@ -133,8 +162,26 @@ def test_any_status_that_a_route_may_raise_is_a_problem(app: FastAPI, status: in
 
 
 def test_a_misspelt_parameter_is_told(client: TestClient) -> None:
-    problem = client.get(f"{TASKS}?statsu=queued").json()
-    assert [item["field"] for item in problem["errors"]] == ["statsu"]
+    problem = client.get(f"{TASKS}?statsu=queued&limt=3").json()
+    assert {item["field"]: item["message"] for item in problem["errors"]} == {
+        "statsu": 'is unknown; did you mean "status"?',
+        "limt": 'is unknown; did you mean "limit"?',
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/outputs/0?downlaod=1", 'did you mean "download"?'),
+        ("/outputs/0?zzz=1", "the known ones are download"),
+        ("/outputs/0/thumbnail?download=1", "there are none here"),
+        ("/events?after=1", "there are none here"),
+    ],
+)
+def test_an_unknown_parameter_is_refused_wherever_a_task_is_read(client: TestClient, path: str, message: str) -> None:
+    answer = client.get(f"{TASKS}/{submitted(client)}{path}")
+    assert answer.status_code == 422
+    assert message in answer.json()["detail"]
 
 
 def test_path_in_a_problem_is_a_legal_reference(client: TestClient) -> None:

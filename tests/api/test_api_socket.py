@@ -135,6 +135,20 @@ def test_an_event_id_that_is_none_closes_the_socket(client: TestClient, after: s
     assert closed_with(client, f"?after={after}").code == 4400
 
 
+@pytest.mark.parametrize("query", ["?taskid=x", "?after=1&untill=2"])
+def test_an_unknown_parameter_closes_the_socket(client: TestClient, query: str) -> None:
+    end = closed_with(client, query)
+    assert end.code == 4400
+    assert "is unknown" in (end.reason or "")
+
+
+def test_a_task_may_be_named_in_capitals(client: TestClient) -> None:
+    task_id = submitted(client)
+    with connected(client, f"?task_id={task_id.upper()}") as socket:
+        socket.send_json({"type": "cancel", "task_id": task_id.upper()})
+        assert {socket.receive_json()["type"] for _ in range(2)} == {"cancel", "task.cancelled"}
+
+
 def test_a_message_that_is_too_long_closes_the_socket(client: TestClient) -> None:
     assert closed_with(client, "", "x" * 5_000).code == 1009
 

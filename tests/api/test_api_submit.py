@@ -13,7 +13,10 @@ from starlette.testclient import TestClient
 from support.pictures import data_url, encoded, gradient
 
 from wan22.api.app import create_app
+from wan22.api.handlers.pictures import Given, keep
 from wan22.api.services import Services
+from wan22.errors import InvalidRequest
+from wan22.queue import Queue
 
 PNG = encoded(gradient(64, 48))
 I2V = {"model_type": "I2V-A14B", "prompt": "it moves"}
@@ -23,6 +26,13 @@ ENHANCED = f"{TASKS}/enhanced/submit"
 def client_with(closing: ExitStack, home: Path, **rooms: dict[str, Any]) -> tuple[TestClient, Services]:
     services = open_services(settings_for(home, **rooms), closing)
     return TestClient(create_app(services), base_url=URL), services
+
+
+class LateQueue(Queue):
+    """Has room whenever it is asked, and may be full by the time the task comes, as if others came in between."""
+
+    def check_room(self) -> None:
+        """Never raises."""
 
 
 def nothing_is_left(services: Services) -> bool:
@@ -86,6 +96,24 @@ def test_a_picture_comes_as_a_file_and_again_by_its_id(client: TestClient) -> No
     assert again.json()["request"]["image"] == again.json()["request"]["last_image"] == upload
 
 
+def test_pictures_sent_with_a_task_that_is_refused_in_the_end_are_removed(tmp_path: Path, closing: ExitStack) -> None:
+    services = open_services(settings_for(tmp_path, queue={"max_queued": 1}), closing, queue_type=LateQueue)
+    client = TestClient(create_app(services), base_url=URL)
+    kept = client.post(SUBMIT, data=I2V, files={"image": ("a.png", PNG)}).json()["request"]["image"]["id"]
+    last = {"last_image": data_url(gradient(32, 32))}
+    assert client.post(SUBMIT, json={**I2V, "image": kept, **last}).status_code == 429
+    assert [path.stem for path in services.settings.storage.uploads_dir.iterdir()] == [kept]
+
+
+def test_a_picture_that_goes_while_a_task_names_it_is_told(client: TestClient, services: Services) -> None:
+    first = client.post(SUBMIT, data=I2V, files={"image": ("a.png", PNG)}).json()
+    upload = first["request"]["image"]["id"]
+    given = {"image": Given(services.uploads.get(upload))}
+    client.delete(f"{TASKS}/{first['task_id']}")
+    with pytest.raises(InvalidRequest, match="send the picture itself"):
+        keep(given, services)
+
+
 @pytest.mark.parametrize(
     ("image", "words"),
     [
@@ -145,6 +173,14 @@ def test_missing_weights_are_told_with_their_cure(tmp_path: Path, closing: ExitS
     answer = client.post(SUBMIT, json=BODY)
     assert (answer.status_code, answer.json()["code"]) == (503, "model_missing")
     assert nothing_is_left(services)
+
+
+def test_the_enhanced_call_chooses_a_model_from_the_inputs(client: TestClient) -> None:
+    text = client.post(ENHANCED, json={"prompt": "a cat"}).json()
+    image = client.post(ENHANCED, json={"image": data_url(gradient(64, 48))}).json()
+    assert (text["model_type"], image["model_type"]) == ("T2V-A14B", "I2V-A14B")
+    assert all(task["plan"]["choices"][0]["what"] == "model" for task in (text, image))
+    assert client.post(SUBMIT, json={"prompt": "a cat"}).status_code == 422
 
 
 def test_one_key_and_body_are_one_task(client: TestClient, services: Services) -> None:

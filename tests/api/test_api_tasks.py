@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from api_kit import NOBODY, TASKS, complete, submitted
+from api_kit import NOBODY, TASKS, URL, complete, submitted
 from starlette.testclient import TestClient
+from support.pictures import data_url, gradient
 
+from wan22.api.app import create_app
 from wan22.api.services import Services
-from wan22.api.views import TaskView, rfc3339
+from wan22.api.views import TaskView, rfc3339, view_task
+from wan22.models.variants import Models
+from wan22.orchestrator.planning import Planner
+from wan22.settings import DeviceSettings, ModelsSettings
 from wan22.tasks import Failure, Status, Task
 
 ODD_IDS = [
@@ -105,6 +111,32 @@ def test_retry_makes_a_new_task_of_the_same_request(client: TestClient) -> None:
     assert new["request"] == client.get(f"{TASKS}/{old}").json()["request"]
 
 
+def test_retry_plans_anew(client: TestClient, services: Services) -> None:
+    old = submitted(client)
+    client.post(f"{TASKS}/{old}/cancel")
+    later = replace(services, planner=Planner(services.models, DeviceSettings(precision="bf16"), services.probe))
+    again = TestClient(create_app(later), base_url=URL).post(f"{TASKS}/{old}/retry").json()
+    before = client.get(f"{TASKS}/{old}").json()["plan"]["precision"]
+    assert (before["transformer"], again["plan"]["precision"]["transformer"]) == ("fp32", "bf16")
+
+
+def test_retry_needs_room_on_the_disk_and_weights_as_any_task(client: TestClient, services: Services) -> None:
+    old = submitted(client)
+    client.post(f"{TASKS}/{old}/cancel")
+    storage = services.settings.storage.model_copy(update={"min_free_bytes": 2**62})
+    full = replace(services, settings=services.settings.model_copy(update={"storage": storage}))
+    bare = replace(services, models=Models(ModelsSettings(variant="dev"), storage.home / "models"))
+    answers = [TestClient(create_app(one), base_url=URL).post(f"{TASKS}/{old}/retry") for one in (full, bare)]
+    assert [answer.status_code for answer in answers] == [507, 503]
+
+
+def test_a_task_that_is_claimed_while_it_is_shown_still_has_a_place(client: TestClient, services: Services) -> None:
+    waiting = services.queue.get(submitted(client))
+    services.queue.claim()
+    shown = view_task(services, waiting)
+    assert (shown.status, shown.queue_position) == (Status.QUEUED, 1)
+
+
 def test_delete_removes_record_and_files(client: TestClient, services: Services) -> None:
     submitted(client)
     task_id = complete(services)
@@ -113,6 +145,17 @@ def test_delete_removes_record_and_files(client: TestClient, services: Services)
     assert client.get(f"{TASKS}/{task_id}").status_code == 404
     assert not (services.settings.storage.outputs_dir / task_id).exists()
     assert client.delete(f"{TASKS}/{task_id}").status_code == 404
+
+
+def test_delete_removes_pictures_with_their_last_task(client: TestClient, services: Services) -> None:
+    body = {"model_type": "I2V-A14B", "image": data_url(gradient(64, 48))}
+    shared, alone = submitted(client, **body), submitted(client, **body, last_image=data_url(gradient(32, 32)))
+    uploads = services.settings.storage.uploads_dir
+    counts = []
+    for task_id in (alone, shared):
+        counts.append(len(list(uploads.iterdir())))
+        client.delete(f"{TASKS}/{task_id}")
+    assert [*counts, len(list(uploads.iterdir()))] == [2, 1, 0]
 
 
 def test_delete_cancels_what_has_not_ended(client: TestClient, services: Services) -> None:

@@ -53,6 +53,43 @@ def test_configured_names_are_answered_too() -> None:
     assert refused(Trust.of(ServerSettings(host="0.0.0.0")), replace(CURL, host="0.0.0.0:8000"))
 
 
+OPEN = [Trust.of(ServerSettings(host=host, api_key="k")) for host in ("0.0.0.0", "::")]
+
+
+@pytest.mark.parametrize("trust", OPEN)
+@pytest.mark.parametrize("host", ["192.168.1.4:8000", "192.168.1.4", "127.0.0.1", "[fd00::4]:8000", "localhost"])
+def test_a_server_on_every_address_is_called_by_any_of_them(trust: Trust, host: str) -> None:
+    assert not refused(trust, replace(CURL, host=host))
+    assert not refused(trust, replace(CURL, host=host, origin=f"http://{host}"))
+    with pytest.raises(Unauthorized):
+        trust.check_key(replace(CURL, host=host))
+
+
+@pytest.mark.parametrize("trust", OPEN)
+@pytest.mark.parametrize(
+    "host", ["studio.example", "192.168.1.4.evil.com", "0.0.0.0", "[::]", "192.168.1", "3232235780"]
+)
+def test_a_name_is_still_refused_there(trust: Trust, host: str) -> None:
+    """An attacker points a name of his own at our address; an address can't be pointed anywhere."""
+    assert refused(trust, replace(CURL, host=host))
+
+
+@pytest.mark.parametrize("trust", OPEN)
+@pytest.mark.parametrize("origin", ["http://evil.com", "http://192.168.1.5:8000", "http://192.168.1.4", "null"])
+def test_pages_of_other_addresses_may_not_call_there(trust: Trust, origin: str) -> None:
+    assert refused(trust, replace(CURL, host="192.168.1.4:8000", origin=origin))
+
+
+@pytest.mark.parametrize("host", ["fd00::4", "[192.168.1.4]", "192.168.1.4/", "0192.168.1.4"])
+def test_an_address_is_written_as_in_a_url(host: str) -> None:
+    assert all(refused(trust, replace(CURL, host=host)) for trust in OPEN)
+
+
+def test_addresses_are_taken_only_there_and_only_with_a_key() -> None:
+    for settings in ({"host": "127.0.0.1", "api_key": "k"}, {"host": "10.0.0.7", "api_key": "k"}, {"host": "0.0.0.0"}):
+        assert refused(Trust.of(ServerSettings(**settings)), replace(CURL, host="192.168.1.4:8000"))
+
+
 @pytest.mark.parametrize(
     ("host", "origin"),
     [

@@ -202,6 +202,20 @@ def test_another_page_s_task_appears_and_goes(page: Page, studio: str) -> None:
     expect(page.get_by_text("Nothing here yet.")).to_be_visible()
 
 
+def test_older_ones_are_shown_once(page: Page, studio: str) -> None:
+    body = {"model_type": "T2V-A14B", "prompt": "one of many", "resolution": "64x64", "num_frames": 5, "steps": 1}
+    with httpx.Client(base_url=studio) as client:
+        client.post(f"{TASKS}/submit", json={**body, "steps": 200})
+        ids = [client.post(f"{TASKS}/submit", json=body).json()["task_id"] for _ in range(24)]
+        page.reload()
+        page.get_by_role("button", name="Show older ones").click()
+        expect(page.locator(".card")).to_have_count(25)
+        with page.expect_response(lambda answer: answer.url.partition("?")[0].endswith(TASKS)):
+            client.post(f"{TASKS}/{ids[-1]}/cancel").raise_for_status()
+        expect(page.locator(".card", has_text="1 step ·").first).to_be_visible()
+        expect(page.get_by_role("button", name="Show older ones")).to_be_hidden()
+
+
 def test_the_weights_in_use_are_told(page: Page) -> None:
     expect(page.locator("#demo-note")).to_contain_text("Demo weights are in use for all models")
 

@@ -8,93 +8,109 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from queue_kit import House, run_through
-from support.samples import plan, request, task
+from support.samples import WORK, plan, request, task
 
 from wan22.errors import QueueFull
-from wan22.queue.eta import Pace, pace_of, remaining_s, work_of
+from wan22.queue.eta import Pace, Seen, pace_of, work_of
 from wan22.queue.progress import FOR_EACH_OUTPUT, WEIGHTS, overall
-from wan22.tasks import ModelType, Phase, Status, Task, Timings
+from wan22.tasks import ModelType, Parts, Phase, Status, Task, Timings
 
 seconds = st.floats(1e-3, 1e6)
 shares = st.floats(0, 1)
 
 
-def ran(total_s: float | None, *, loading_s: float | None = None, **changes: Any) -> Task:
-    """A completed task that took so long."""
-    timings = Timings(total_s=total_s, loading_s=loading_s)
+def ran(took: Parts, *, loading_s: float = 0.0, **changes: Any) -> Task:
+    """A completed task whose parts took so long."""
+    timings = Timings(
+        total_s=sum(took) + loading_s,
+        loading_s=loading_s,
+        denoise_s=took.denoise,
+        decode_s=took.decode,
+        encode_s=took.encode,
+    )
     return task(status=Status.COMPLETED, request=request(**changes), timings=timings)
 
 
-def foretold(pace: Pace, **changes: Any) -> float | None:
-    """Seconds that a task would take."""
+def foretold(pace: Pace, **changes: Any) -> Parts | None:
+    """Seconds that the parts of a task would take."""
     wanted = request(**changes)
-    return pace.seconds_for({pace_of(wanted, plan()): work_of(wanted, plan())})
+    return pace.seconds_for(pace_of(wanted, plan()), work_of(wanted, plan()))
 
 
 @pytest.mark.parametrize(
     ("changes", "times"),
     [
-        ({"steps": 8}, 2),
-        ({"num_videos": 3}, 3),
-        ({"guidance_scale": 1.0}, 0.75),
-        ({"guidance_scale": 1.0, "guidance_scale_2": 1.0}, 0.5),
-        ({"guidance_scale_2": None}, 1),
-        ({"strength": 0.5}, 0.5),
-        ({"strength": 0.01}, 0.25),
-        ({"prompt": "something else", "fps": 8}, 1),
+        ({"steps": 8}, (2, 1)),
+        ({"num_videos": 3}, (3, 3)),
+        ({"guidance_scale": 1.0}, (0.75, 1)),
+        ({"guidance_scale": 1.0, "guidance_scale_2": 1.0}, (0.5, 1)),
+        ({"guidance_scale_2": None}, (1, 1)),
+        ({"strength": 0.5}, (0.5, 1)),
+        ({"strength": 0.01}, (0.25, 1)),
+        ({"prompt": "something else", "fps": 8}, (1, 1)),
     ],
 )
-def test_work_grows_with_what_is_computed(changes: dict[str, Any], times: float) -> None:
-    assert work_of(request(**changes), plan()) == pytest.approx(times * work_of(request(), plan()))
+def test_work_grows_with_what_is_computed(changes: dict[str, Any], times: tuple[float, float]) -> None:
+    usual, found = work_of(request(), plan()), work_of(request(**changes), plan())
+    more = [part / before for part, before in zip(found, usual, strict=True)]
+    assert more == pytest.approx([times[0], times[1], times[1], 1])
 
 
-def test_work_is_what_is_rendered_not_what_is_delivered() -> None:
-    larger = plan(render=plan().render.model_copy(update={"width": 128, "num_frames": 34}))
-    assert work_of(request(), larger) == 4 * work_of(request(), plan())
+def test_each_part_counts_the_pixels_that_it_sees() -> None:
+    usual = plan().render
+    larger = plan(render=usual.model_copy(update={"width": 128, "num_frames": 34, "output_height": 144}))
+    before, after = work_of(request(), plan()), work_of(request(), larger)
+    assert after == Parts(4 * before.denoise, 4 * before.decode, 3 * before.encode, 1)
+    assert before.encode == usual.output_width * usual.output_height * len(usual.keep)
 
 
 def test_what_has_never_run_is_not_foretold() -> None:
     pace = Pace()
-    pace.learn(ran(10.0))
+    pace.learn(ran(Parts(1.0, 2.0, 3.0, 4.0)))
     assert foretold(pace, model_type=ModelType.TI2V_5B) is None
-    assert pace.seconds_for({"T2V-A14B/demo/cpu": 1.0, "unknown": 1.0}) is None
-    assert pace.seconds_for({}) == 0
+    assert pace.total_s({"T2V-A14B/demo/cpu": WORK, "unknown": WORK}) is None
+    assert pace.total_s({}) == 0
 
 
-@given(total_s=seconds, runs=st.integers(1, 5), steps=st.integers(1, 200))
-def test_a_steady_machine_is_foretold_exactly(total_s: float, runs: int, steps: int) -> None:
+@given(took=st.builds(Parts, seconds, seconds, seconds, seconds), runs=st.integers(1, 5), steps=st.integers(1, 200))
+def test_a_steady_machine_is_foretold_exactly(took: Parts, runs: int, steps: int) -> None:
     pace = Pace()
     for _ in range(runs):
-        pace.learn(ran(total_s))
-    assert foretold(pace, steps=steps) == pytest.approx(total_s * steps / request().steps)
+        pace.learn(ran(took, loading_s=90.0))
+    wanted = took._replace(denoise=took.denoise * steps / request().steps)
+    assert foretold(pace, steps=steps) == pytest.approx(wanted, rel=1e-3)
 
 
-@given(st.lists(seconds, min_size=1, max_size=8))
-def test_a_foretold_time_lies_among_those_seen(runs: list[float]) -> None:
-    pace = Pace()
-    for total_s in runs:
-        pace.learn(ran(total_s))
-    assert min(runs) * 0.999 <= (foretold(pace) or 0) <= max(runs) * 1.001
+@given(st.lists(st.tuples(st.floats(1, 1e9), st.floats(1e-6, 1e3)), min_size=1, max_size=8))
+def test_a_learned_speed_lies_among_those_seen(runs: list[tuple[float, float]]) -> None:
+    seen = Seen()
+    for work, speed in runs:
+        seen = seen.and_(work, work * speed)
+    speeds = [speed for _, speed in runs]
+    assert min(speeds) * 0.999 <= seen.seconds_for(1.0) <= max(speeds) * 1.001
 
 
-def test_loading_is_not_learned() -> None:
-    pace = Pace()
-    pace.learn(ran(100.0, loading_s=90.0))
-    assert foretold(pace) == pytest.approx(10.0)
+@given(st.integers(1, 20))
+def test_a_tiny_run_teaches_no_more_than_it_did(tiny_runs: int) -> None:
+    """Each is 100 times slower for its work, which is a thousandth of the large one's."""
+    seen = Seen().and_(1_000_000.0, 100.0)
+    for _ in range(tiny_runs):
+        seen = seen.and_(1_000.0, 10.0)
+    assert 100 <= seen.seconds_for(1_000_000.0) <= 100 + tiny_runs * 10
 
 
-def test_a_run_without_timings_teaches_nothing() -> None:
-    pace = Pace()
-    pace.learn(ran(None))
+def test_a_machine_that_has_become_slower_shows_after_some_runs() -> None:
+    seen = Seen()
+    for took in [10.0] * 10 + [20.0] * 10:
+        seen = seen.and_(1.0, took)
+    assert seen.seconds_for(1.0) == pytest.approx(20.0, rel=0.05)
+
+
+@pytest.mark.parametrize("gap", ["total_s", "denoise_s", "decode_s", "encode_s"])
+def test_a_run_with_gaps_in_its_timings_teaches_nothing(gap: str) -> None:
+    pace, whole = Pace(), ran(Parts(1.0, 2.0, 3.0, 4.0))
+    pace.learn(whole.with_(timings=whole.timings.model_copy(update={gap: None})))
     assert foretold(pace) is None
-
-
-@given(progress=shares, begun_at=shares, run_s=seconds, expected_s=st.none() | seconds)
-def test_what_remains_is_never_negative(
-    progress: float, begun_at: float, run_s: float, expected_s: float | None
-) -> None:
-    left = remaining_s(progress, run_s=run_s, begun_at=begun_at, expected_s=expected_s)
-    assert left is None or left >= 0
 
 
 @given(fraction=shares, outputs=st.integers(1, 16), data=st.data())
@@ -124,19 +140,19 @@ def test_nothing_is_foretold_before_anything_ran(house: House) -> None:
 
 
 def taught(house: House, total_s: float) -> None:
-    """Let the queue have completed a task in so many seconds."""
-    done = ran(total_s)
-    store = house.store
-    store.write(lambda tables: tables.tasks.add(done, pace="-", work=1.0))
+    """Let the queue have completed a task in so many seconds, half of them denoising."""
+    done = ran(Parts(*(share * total_s for share in (0.5, 0.2, 0.2, 0.1))))
+    house.store.write(lambda tables: tables.tasks.add(done, pace="-", work=WORK))
     house.queue.recover()
 
 
 def test_a_waiting_task_ends_after_all_that_are_ahead_of_it(house: House) -> None:
-    taught(house, 10.0)
+    taught(house, 1000.0)
     house.running()
     waiting = [house.submit(), house.submit(steps=8), house.submit(priority=1)]
     found = [house.queue.eta_s(each) for each in waiting]
-    assert found == pytest.approx([10 + 10 + 10, 10 + 10 + 10 + 20, 10 + 10])
+    expected = [3000, 3000 + 1500, 2000]  # twice the steps are half as long again
+    assert found == pytest.approx(expected, abs=100), "but for the moments since the claim"
 
 
 def test_what_has_ended_is_not_foretold(house: House) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from queue_kit import House, Reader, opened, run_through
-from support.samples import task
+from support.samples import WORK, task
 
 from wan22.errors import WorkerCrashed
 from wan22.tasks import EventType, Status
@@ -125,7 +125,7 @@ def test_a_hundred_thousand_rows_are_no_hindrance(tmp_path: Path) -> None:
     """The promise is two seconds; the ceiling here is what no busy machine should need."""
     path = tmp_path / "wan22.db"
     with opened(path) as house:
-        house.store.write(lambda t: [t.tasks.add(task(), pace="p", work=1.0) for _ in range(100_000)])
+        house.store.write(lambda t: [t.tasks.add(task(), pace="p", work=WORK) for _ in range(100_000)])
         at, boot_id = house.clock.at, house.feed.boot_id
         house.store.write(lambda t: [t.tasks.claim_next(boot_id=boot_id, at=at) for _ in range(1_000)])
     start = time.monotonic()

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from queue_kit import House, Reader, StopWatch, run_through
-from support.samples import task
+from support.samples import request, task
 
 from wan22.errors import Cancelled
 from wan22.queue import Claim, RunReporter
-from wan22.tasks import EventType, Phase, Reporter, Status, Task
+from wan22.tasks import EventType, Parts, Phase, Reporter, Status, Task
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_readers_are_told_where_the_run_is(house: House, reporter: RunReporter, 
         "progress": pytest.approx(0.9),
         "step": 4,
         "total_steps": 4,
-        "eta_s": 0.0,
+        "eta_s": None,
     }
 
 
@@ -167,13 +167,11 @@ def test_check_is_quiet_until_it_is_to_stop_and_then_never_again(reporter: RunRe
             reporter.check()
 
 
-def test_its_own_pace_foretells_the_end_once_it_is_far_enough(house: House, running: Task, watch: StopWatch) -> None:
-    reporter = RunReporter(running, house.feed, expected_s=1000.0, clock=watch)
-    reporter.phase(Phase.LOADING)
-    assert reporter.eta_s() == 1000.0
-    watch.seconds += 300
+def test_the_end_is_foretold_from_the_claim_on(house: House, watch: StopWatch) -> None:
+    running = task(status=Status.RUNNING, request=request(num_videos=2))
+    reporter = RunReporter(running, house.feed, learned=Parts(80.0, 20.0, 10.0, 5.0), clock=watch)
+    assert reporter.eta_s() == 115.0
     reporter.phase(Phase.DENOISE)
-    assert reporter.eta_s() == pytest.approx(900.0), "a tenth of the bar is behind it; that loading took long is not"
-    watch.seconds += 40
+    watch.seconds += 30.0
     reporter.progress(0.5, step=2, total_steps=4)
-    assert reporter.eta_s() == pytest.approx(50.0), "0.4 of the bar took 40 s, 0.5 is left"
+    assert reporter.eta_s() == pytest.approx(90.0 + 20.0 + 10.0), "half of the first of two took 30 s"

@@ -73,7 +73,7 @@ def test_the_same_key_and_body_are_the_same_task(house: House) -> None:
 
     assert submit("k") == submit("k")
     assert submit("other") != submit("k")
-    assert len({submit(None), submit(None), submit("")}) == 3
+    assert submit(None) != submit(None)
     with pytest.raises(IdempotencyMismatch, match="another body"):
         submit("k", "g")
 
@@ -109,7 +109,7 @@ def test_looking_for_a_key_finds_the_task_or_says_that_it_is_another(house: Hous
         house.queue.find_submitted("k", "g")
 
 
-@pytest.mark.parametrize("key", ["x" * 256, "\ud800", "a\x00b", "line\nbreak"])
+@pytest.mark.parametrize("key", ["", "  ", "x" * 256, "\ud800", "a\x00b", "line\nbreak", "ключ"])
 def test_a_key_that_cant_be_one_is_refused_by_name(house: House, key: str) -> None:
     with pytest.raises(InvalidRequest, match="Idempotency-Key"):
         house.queue.submit(request(), plan(), idempotency_key=key)

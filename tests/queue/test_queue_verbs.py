@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from queue_kit import House, Reader, opened, run_through
-from support.samples import FAILURE
+from support.samples import FAILURE, plan
 
 from wan22.errors import Cancelled, NotFound, QueueFull, WrongState
 from wan22.queue import Queue
-from wan22.tasks import Status
+from wan22.tasks import ImageRef, Status
 
 ENDED = [Status.COMPLETED, Status.FAILED, Status.CANCELLED]
 
@@ -84,6 +84,19 @@ def test_a_retry_is_a_new_task_of_the_same_request(house: House, status: Status)
     assert (new.request, new.plan) == (old.request, old.plan)
     assert (new.status, new.attempts, new.error) == (Status.QUEUED, 0, None)
     assert house.queue.get(old.task_id) == old
+
+
+def test_a_retry_may_bring_a_newer_plan(house: House) -> None:
+    old, newer = ended(house, Status.FAILED), plan(device="cuda:0")
+    assert house.queue.retry(old, plan=newer).plan == newer
+
+
+def test_a_picture_is_referred_to_while_a_task_has_it(house: House) -> None:
+    picture = ImageRef(id="upl_" + "0" * 32, width=8, height=8)
+    task = house.submit(image=picture)
+    assert house.queue.refers_to(picture.id)
+    house.queue.delete(task.task_id)
+    assert not house.queue.refers_to(picture.id)
 
 
 @pytest.mark.parametrize("make", [House.submit, lambda house: house.running().task])

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import Any
 
-from support.samples import NOON, task
+from support.samples import NOON, WORK, task
 
 from wan22.store import Store
 from wan22.store.schema import migrate
@@ -26,7 +26,7 @@ def bare_connection() -> Iterator[sqlite3.Connection]:
 def add(store: Store, given: Task | None = None, **kept: Any) -> Task:
     """Store a task, a new one if none is given; `kept` goes to `TaskTable.add`."""
     given = given or task()
-    store.write(lambda tables: tables.tasks.add(given, **{"pace": "p", "work": 1.0, **kept}))
+    store.write(lambda tables: tables.tasks.add(given, **{"pace": "p", "work": WORK, **kept}))
     return given
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from store_kit import add, claim, find
 from support.disk import SmallDisk
-from support.samples import task
+from support.samples import WORK, task
 
 from wan22.errors import DiskFull
 from wan22.store import Store
@@ -47,7 +47,7 @@ def test_without_a_reserve_a_vital_write_fails_as_any_other() -> None:
     store = Store(database, reserve=disk)
     disk.hold(60)
     with pytest.raises(DiskFull):
-        store.write(lambda tables: [tables.tasks.add(task(), pace="p", work=1.0) for _ in range(500)], vital=True)
+        store.write(lambda tables: [tables.tasks.add(task(), pace="p", work=WORK) for _ in range(500)], vital=True)
     store.close()
 
 

@@ -50,3 +50,17 @@ def test_a_database_from_a_newer_version_is_refused_and_left_alone(tmp_path: Pat
         Store.open(path)
     with closing(sqlite3.connect(path)) as connection:
         assert version_of(connection) == 999
+
+
+def test_pictures_of_tasks_from_before_they_were_noted_are_noted() -> None:
+    """A record that is no JSON, which nothing of ours writes, must not keep the server from starting."""
+    script = files("wan22.store.migrations").joinpath(SCRIPTS[0]).read_text("utf-8")
+    row = "'queued', 0, 'I2V-A14B', 'p', 1, '', ?, '{}', '[]', '{}', '[]', 'now'"
+    names = "id, status, priority, model_type, pace, work, fingerprint, request, plan, outputs, timings, fallbacks"
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.executescript(script)
+        for task_id, request in (("a", '{"image": {"id": "upl_1"}, "last_image": null}'), ("b", "{}"), ("c", "broken")):
+            connection.execute(f"INSERT INTO tasks ({names}, created_at) VALUES ('{task_id}', {row})", [request])
+        migrate(connection)
+        noted = connection.execute("SELECT id, image_id, last_image_id FROM tasks ORDER BY seq").fetchall()
+    assert noted == [("a", "upl_1", None), ("b", None, None), ("c", None, None)]

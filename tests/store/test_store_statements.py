@@ -15,6 +15,7 @@ from wan22.store.statements import STATEMENTS, parse_statements
 BY_INDEX = {
     "find_task": "sqlite_autoindex_tasks_1",
     "find_task_by_key": "tasks_by_key",
+    "refers_to_upload": "tasks_by_last_image (last_image_id=?)",
     "move_task": "sqlite_autoindex_tasks_1",
     "claim_next": "tasks_waiting",
     "heartbeat": "sqlite_autoindex_tasks_1",

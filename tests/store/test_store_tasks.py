@@ -14,7 +14,7 @@ from support.samples import FAILURE, NOON, artifact, request, task
 
 from wan22.errors import StoreError
 from wan22.store import Store, Tables
-from wan22.tasks import ImageRef, ModelType, Status, Task, Timings, may_move
+from wan22.tasks import ImageRef, ModelType, Parts, Status, Task, Timings, may_move
 
 JSON = st.recursive(
     st.none()
@@ -58,6 +58,20 @@ def test_every_field_survives_a_move(store: Store) -> None:
     )
     assert store.write(lambda tables: tables.tasks.move(before, ended))
     assert find(store, before.task_id) == ended
+
+
+def test_a_picture_is_referred_to_until_its_last_task_is_removed(store: Store) -> None:
+    first, last, other = (ImageRef(id="upl_" + digit * 32, width=8, height=8) for digit in "012")
+    tasks = [
+        add(store, task(request=request(image=first, last_image=last))),
+        add(store, task(request=request(image=first, prompt=other.id))),
+    ]
+    found = []
+    for one in tasks:
+        found.append([store.read(lambda tables, i=ref.id: tables.tasks.refers_to(i)) for ref in (first, last, other)])
+        store.write(lambda tables, i=one.task_id: tables.tasks.remove(i))
+    assert found == [[True, True, False], [True, False, False]]
+    assert not store.read(lambda tables: tables.tasks.refers_to(first.id))
 
 
 @pytest.mark.parametrize(("before", "after"), list(itertools.product(Status, Status)))
@@ -127,11 +141,15 @@ def test_cancel_requests_are_kept_for_running_tasks_only(store: Store) -> None:
 
 
 def test_work_is_summed_by_pace_up_to_the_task(store: Store) -> None:
-    first, *_, last = [add(store, pace=pace, work=work) for pace, work in [("a", 1.0), ("b", 2.0), ("a", 4.0)]]
-    add(store, task(priority=1), pace="b", work=8.0)
-    add(store, pace="a", work=16.0)
-    assert store.read(lambda tables: tables.tasks.work_until(first.task_id)) == {"a": 1.0, "b": 8.0}
-    assert store.read(lambda tables: tables.tasks.work_until(last.task_id)) == {"a": 5.0, "b": 10.0}
+    def work(units: float) -> Parts:
+        return Parts(denoise=units, decode=10 * units, encode=100 * units, rest=1.0)
+
+    first, *_, last = [add(store, pace=pace, work=work(n)) for pace, n in [("a", 1.0), ("b", 2.0), ("a", 4.0)]]
+    add(store, task(priority=1), pace="b", work=work(8.0))
+    add(store, pace="a", work=work(16.0))
+    found = [store.read(lambda tables, i=each.task_id: tables.tasks.work_until(i)) for each in (first, last)]
+    assert found[0] == {"a": Parts(1.0, 10.0, 100.0, 1), "b": Parts(8.0, 80.0, 800.0, 1)}
+    assert found[1] == {"a": Parts(5.0, 50.0, 500.0, 2), "b": Parts(10.0, 100.0, 1000.0, 2)}
 
 
 def test_counts_name_every_status(store: Store) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from uuid6 import uuid7
 
-from wan22.tasks import Artifact, Failure, ModelType, Plan, Render, Request, Status, Task
+from wan22.tasks import Artifact, Failure, ModelType, Parts, Plan, Render, Request, Status, Task
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 
@@ -87,4 +87,5 @@ def artifact(index: int = 0) -> Artifact:
     )
 
 
+WORK = Parts(denoise=1.0, decode=1.0, encode=1.0, rest=1.0)
 FAILURE = Failure(code="out_of_memory", title="Out of memory", detail="The GPU is full.", hint="Ask for less.")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from support.samples import plan, request
 
-from wan22.tasks import MOVES, Draft, ModelType, Status, Task, may_move
+from wan22.tasks import MOVES, Draft, EventType, ModelType, Status, Task, may_move, name_to_keep
 from wan22.tasks.request import MAX_SEED
 
 
@@ -21,9 +21,21 @@ def test_every_pair_of_statuses_is_decided_by_the_table(before: Status, after: S
     assert not (before.is_terminal and may_move(before, after)), "what has ended never changes"
 
 
+def test_each_end_of_a_task_has_its_event_and_no_other_event_is_one() -> None:
+    ends = {type.value for type in EventType if type.is_terminal}
+    assert ends == {f"task.{status.value}" for status in Status if status.is_terminal}
+
+
 def test_a_task_can_always_come_to_an_end() -> None:
     for status in (Status.QUEUED, Status.RUNNING):
         assert any(after.is_terminal for after in MOVES[status])
+
+
+def test_a_file_is_kept_under_its_model_and_the_end_of_its_id() -> None:
+    """Ids of the same second begin alike."""
+    task_id = "01980f2e-5b5c-7d3a-9f7e-3a1b2c4d5e6f"
+    assert name_to_keep("TI2V-5B", task_id, index=0, count=1) == "ti2v-5b-2c4d5e6f"
+    assert name_to_keep("TI2V-5B", task_id, index=1, count=2) == "ti2v-5b-2c4d5e6f-1"
 
 
 @pytest.mark.parametrize("name", ["T2V-A14B", "t2v-a14b", " T2v-A14b "])

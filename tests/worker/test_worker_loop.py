@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from support.samples import plan, request
 
-from wan22.errors import OutOfMemory
+from wan22.errors import OutOfMemory, StoreError
 from wan22.orchestrator.orchestrator import RunResult
 from wan22.queue.claim import Claim
 from wan22.queue.feed import Feed
@@ -136,6 +136,62 @@ def test_a_stop_gives_a_short_task_the_time_to_end(queue: Queue) -> None:
     asyncio.run(main())
 
 
+def test_a_task_waits_for_the_warm_up(queue: Queue) -> None:
+    order: list[str] = []
+
+    def runner(_: Claim) -> RunResult:
+        order.append("run")
+        return NOTHING
+
+    def warm_up() -> None:
+        let_go.wait()
+        order.append("warm")
+
+    async def main() -> None:
+        worker = Worker(queue, runner, warm_up=warm_up)
+        worker.start()
+        task = queue.submit(request(), plan())
+        await asyncio.sleep(0.05)
+        assert order == []
+        let_go.set()
+        await eventually(lambda: queue.get(task.task_id).status is Status.COMPLETED)
+        await worker.stop(grace_s=1)
+
+    let_go = threading.Event()
+    asyncio.run(main())
+    assert order == ["warm", "run"]
+
+
+def test_a_stop_does_not_wait_for_the_warm_up(queue: Queue) -> None:
+    let_go = threading.Event()
+
+    async def main() -> None:
+        worker = Worker(queue, lambda claim: NOTHING, warm_up=lambda: let_go.wait() and None)
+        worker.start()
+        task = queue.submit(request(), plan())
+        await asyncio.sleep(0)
+        await worker.stop(grace_s=30)
+        assert not let_go.is_set()
+        assert queue.get(task.task_id).status is Status.QUEUED
+
+    asyncio.run(main())
+    let_go.set()
+
+
+def test_a_warm_up_that_fails_leaves_it_to_the_tasks_to_tell(queue: Queue) -> None:
+    def warm_up() -> None:
+        raise ImportError("no torch")
+
+    async def main() -> None:
+        worker = Worker(queue, lambda claim: NOTHING, warm_up=warm_up)
+        worker.start()
+        task = queue.submit(request(), plan())
+        await eventually(lambda: queue.get(task.task_id).status is Status.COMPLETED)
+        await worker.stop(grace_s=1)
+
+    asyncio.run(main())
+
+
 def test_a_submit_wakes_an_idle_worker(queue: Queue) -> None:
     async def main() -> None:
         worker = Worker(queue, lambda claim: NOTHING)
@@ -144,5 +200,60 @@ def test_a_submit_wakes_an_idle_worker(queue: Queue) -> None:
         task = await asyncio.to_thread(queue.submit, request(), plan())
         await eventually(lambda: queue.get(task.task_id).status is Status.COMPLETED)
         await worker.stop(grace_s=1)
+
+    asyncio.run(main())
+
+
+class Beating(Queue):
+    """A queue that counts heartbeats, and gives to each the answer that it is told to."""
+
+    beats = 0
+    answer: Callable[[], bool] | None = None
+
+    def heartbeat(self, claim: Claim) -> bool:
+        self.beats += 1
+        return self.answer() if self.answer else super().heartbeat(claim)
+
+
+@pytest.fixture
+def beating() -> Iterator[Beating]:
+    store = Store.open(None)
+    yield Beating(store, Feed(store), QueueSettings())
+    store.close()
+
+
+def refused() -> bool:
+    raise StoreError("The disk is asleep.")
+
+
+@pytest.mark.parametrize("answer", [None, refused], ids=["renewed", "refused by the store"])
+def test_a_heart_beats_while_a_run_goes_on_and_not_after(beating: Beating, answer: Callable[[], bool] | None) -> None:
+    async def main() -> None:
+        beating.answer = answer
+        worker = Worker(beating, until_told, heartbeat_s=0.001)
+        worker.start()
+        await asyncio.sleep(0.02)
+        assert beating.beats == 0
+        task = beating.submit(request(), plan())
+        await eventually(lambda: beating.beats >= 3)
+        assert beating.get(task.task_id).status is Status.RUNNING
+        await worker.stop(grace_s=0)
+
+    asyncio.run(main())
+    assert {task.status for task in beating.list().tasks} == {Status.QUEUED}
+
+
+def test_a_run_that_has_lost_its_lease_is_stopped_and_the_next_one_starts(beating: Beating) -> None:
+    async def main() -> None:
+        worker = Worker(beating, until_told, heartbeat_s=0.001)
+        worker.start()
+        first = beating.submit(request(), plan())
+        await eventually(lambda: beating.beats > 0)
+        beating.answer = lambda: False
+        await eventually(lambda: beating.get(first.task_id).status is not Status.RUNNING)
+        beating.answer = None
+        second = beating.submit(request(), plan())
+        await eventually(lambda: beating.get(second.task_id).status is Status.RUNNING)
+        await worker.stop(grace_s=0)
 
     asyncio.run(main())

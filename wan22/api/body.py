@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from wan22.api.form import parse_form
 from wan22.api.jsontext import decode, parse
-from wan22.api.mistakes import hint_for_type
+from wan22.api.mistakes import hint_for_type, not_read_here
 from wan22.api.threads import Threads
 from wan22.errors import BodyTooLarge, UnsupportedMediaType
 from wan22.settings import ServerSettings
@@ -88,10 +88,7 @@ def _check_kind(request: Request, kind: str, raw: bytes) -> None:
     looks_right = raw.lstrip(_BEFORE_JSON)[:1] in (b"{", b"")
     if _JSON_TYPE.fullmatch(kind) or (not kind and looks_right):
         return
-    raise UnsupportedMediaType(
-        f"A body of the type {kind[:80]!r} is not read here." if kind else "The body has no Content-Type.",
-        hint=hint_for_type(kind, raw[:1_000]),
-    )
+    raise UnsupportedMediaType(not_read_here(kind), hint=hint_for_type(kind, raw[:1_000]))
 
 
 def _parse_json(raw: bytes, charset: str | None, max_text_bytes: int) -> dict[str, Any]:

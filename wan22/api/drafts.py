@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
 
 from wan22.api.mistakes import CHARSET_CURE, is_hashtable, lost_its_letters
-from wan22.api.wording import field_errors
+from wan22.api.wording import field_errors, nearest_word, unknown
 from wan22.errors import FieldError, InvalidRequest
 from wan22.tasks import Draft
 
@@ -20,6 +20,12 @@ LATER = ("loras", "preset", "optimizations", "webhook_url")
 """Fields of the contract that this version does not serve yet."""
 
 LATER_QUANTIZATIONS = ("int8",)
+
+COUNTS = ("width", "height", "num_frames", "fps")
+"""Whole numbers whose limits only the model knows; under 1 they are wrong for every model."""
+
+MAX_UNKNOWN = 50
+"""Unknown fields that are looked at: more are no typing errors, and an answer has no room for more."""
 
 LOST_LETTERS = f"has lost its letters on the way: only question marks are left. {CHARSET_CURE}"
 
@@ -57,6 +63,7 @@ def read_draft(fields: dict[str, Any]) -> Draft:
         draft = Draft.model_validate(kept)
     except ValidationError as error:
         wrong += field_errors(error.errors(include_url=False), _dotted)
+        wrong += _under_one(kept)
     if wrong:
         raise InvalidRequest(wrong)
     return draft
@@ -67,11 +74,9 @@ def _dotted(where: tuple[Any, ...]) -> str:
 
 
 def _unknown(fields: dict[str, Any]) -> Iterator[FieldError]:
-    for name, value in fields.items():
-        if name not in KNOWN and name not in LATER:
-            nearest = nearest_field(name)
-            cure = f'did you mean "{nearest}"?' if nearest else f"the fields are {', '.join(KNOWN)}"
-            yield FieldError(name[:80], f"is unknown; {cure}", value)
+    strangers = (name for name in fields if name not in KNOWN and name not in LATER)
+    for name in islice(strangers, MAX_UNKNOWN):
+        yield unknown(name, fields[name], known=KNOWN, nearest=nearest_field(name))
 
 
 def nearest_field(name: str) -> str | None:
@@ -79,8 +84,15 @@ def nearest_field(name: str) -> str | None:
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name[:80]).lower().replace("-", "_").replace(" ", "_")
     if snake in KNOWN:
         return snake
-    close = difflib.get_close_matches(snake, [*KNOWN, *LATER], n=1, cutoff=0.6)
-    return ELSEWHERE.get(snake) or (close[0] if close else None)
+    return ELSEWHERE.get(snake) or nearest_word(snake, (*KNOWN, *LATER))
+
+
+def _under_one(fields: dict[str, Any]) -> Iterator[FieldError]:
+    """Beside other errors; alone they are left to the model's own rules, which name its limits."""
+    for name in COUNTS:
+        value = fields.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and value < 1:
+            yield FieldError(name, "must be at least 1", value)
 
 
 def _not_yet(fields: dict[str, Any]) -> Iterator[FieldError]:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from wan22 import errors
+from wan22.api.mistakes import hint_for_text, hint_for_type, not_read_here
+from wan22.api.problems import STATUS, Problem, framework_problem, problem_of
+
 TASK_ID = "01980f2e-5b5c-7d3a-9f7e-3a1b2c4d5e6f"
 _PATH = f"/api/v1/generation/{TASK_ID}"
 
@@ -16,7 +20,11 @@ SUBMIT: dict[str, Any] = {
     "fps": 24,
 }
 
-FORM: dict[str, Any] = {"model_type": "I2V-A14B", "prompt": "The boat drifts out to sea", "resolution": "1280x720"}
+FORM: dict[str, Any] = {"model_type": "TI2V-5B", "prompt": "The boat drifts out to sea", "resolution": "1280x704"}
+
+ENHANCED: dict[str, Any] = {"prompt": "A cat walking in a garden, cinematic lighting"}
+
+ENHANCED_FORM: dict[str, Any] = {"prompt": "The boat drifts out to sea", "num_frames": 16}
 
 REQUEST: dict[str, Any] = {
     **SUBMIT,
@@ -141,31 +149,41 @@ READINESS: dict[str, Any] = {
     },
 }
 
-PROBLEMS: dict[int, tuple[str, str, str, str]] = {
-    400: (
-        "malformed_body",
-        "The body can't be read",
-        "The body is not JSON: Expecting property name enclosed in double quotes at line 1, column 2.",
-        "The double quotes are gone, as Windows PowerShell removes them for other programs: use Invoke-RestMethod.",
-    ),
-    404: ("not_found", "Not found", f"There is no task {TASK_ID}.", "The list of tasks shows those that exist."),
-    409: ("wrong_state", "The task can't do that now", f"Task {TASK_ID} is completed already.", "It can be deleted."),
-    413: (
-        "body_too_large",
-        "The body is too large",
-        "The body is over the limit of 1,000,000 bytes, or 64,000,000 with a picture.",
-        "Send a smaller picture.",
-    ),
-    415: (
-        "unsupported_media_type",
-        "This kind of body is not read here",
-        "A body of the type 'application/x-www-form-urlencoded' is not read here.",
-        "The body looks like JSON, so say so: -ContentType 'application/json; charset=utf-8' in PowerShell.",
-    ),
-    416: ("range_not_satisfiable", "Requested Range Not Satisfiable", "The range is beyond the end of the file.", ""),
-    422: ("invalid_request", "The request has wrong fields", "num_frames: must be a whole number, such as 16", ""),
-    429: ("queue_full", "The queue is full", "1000 tasks wait already; send it again in 30 s.", ""),
-    503: ("model_missing", "The model is not on disk", "The weights of T2V-A14B are not on disk.", ""),
-    507: ("disk_full", "The disk is full", "Only 12,345 bytes are free on the disk of /home/me/wan22.", "Free space."),
+BYTES = "(the bytes of the file)"
+FILE_HEADERS = {
+    "Content-Disposition": 'inline; filename="t2v-a14b-2c4d5e6f.mp4"',
+    "ETag": f'"{OUTPUT["sha256"]}"',
+    "Accept-Ranges": "bytes",
 }
-"""By status: code, title, detail and hint of a problem that a caller may meet."""
+CONTENT_RANGE = f"bytes 0-65535/{OUTPUT['size_bytes']}"
+PAGE_HTML = "<!DOCTYPE html>…"
+
+WRONG_LIMIT = errors.InvalidRequest.of("limit", "must be at most 100", "500")
+WRONG_INDEX = errors.InvalidRequest.of("n", "must be at least 0", "-1")
+WRONG_EVENT_ID = errors.InvalidRequest.of("Last-Event-ID", "must be the id of an event, a whole number", "last")
+
+_FORM_TYPE = "application/x-www-form-urlencoded"
+_MET = (
+    errors.MalformedBody(
+        "The body is not JSON: Expecting property name enclosed in double quotes at line 1, column 2.",
+        hint=hint_for_text("{prompt: a cat}"),
+    ),
+    errors.Unauthorized("This server needs an API key."),
+    errors.Forbidden("Pages of 'https://other.example' may not call this server."),
+    errors.NotFound(f"There is no task {TASK_ID}, or no longer; the list of tasks shows those that exist."),
+    errors.WrongState(f"Task {TASK_ID} is completed already; it can be deleted, not cancelled."),
+    errors.BodyTooLarge("The body is over the limit of 1,000,000 bytes, or 64,000,000 with a picture."),
+    errors.UnsupportedMediaType(not_read_here(_FORM_TYPE), hint=hint_for_type(_FORM_TYPE, b"{")),
+    errors.InvalidRequest.of("num_frames", "must be a whole number, such as 16", "many"),
+    errors.QueueFull("1000 tasks wait already; send it again in 30 s.", retry_after_s=30),
+    errors.ModelMissing("The real weights of T2V-A14B are not on disk: no folder t2v-A14B/dev in /models."),
+    errors.DiskFull(
+        "Only 12,345 bytes are free on the disk of /home/me/wan22; "
+        "new tasks need 2,000,000,000 (setting storage.min_free_bytes)."
+    ),
+)
+
+PROBLEMS: dict[int, Problem] = {STATUS[type(error)]: problem_of(error) for error in _MET} | {
+    416: framework_problem(416, f"{_PATH}/outputs/0")
+}
+"""By status: a problem that a caller may meet, as it is sent; its `instance` is set for each call."""

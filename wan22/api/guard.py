@@ -11,15 +11,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wan22.api import policies
 from wan22.api.problems import answer
 from wan22.api.trust import WEBSOCKET, Caller, Trust
 from wan22.errors import Forbidden, Unauthorized
-
-PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
-    "connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-"""Content-Security-Policy of an HTML page that does not bring its own."""
 
 EXPOSED = "Content-Disposition, Content-Range, ETag, Idempotent-Replayed, Link, Location, Retry-After"
 PREFLIGHT = {
@@ -29,6 +24,8 @@ PREFLIGHT = {
     ),
     "Access-Control-Max-Age": "600",
 }
+POLICY_VIOLATION = 1008  # RFC 6455
+ALWAYS = {"X-Content-Type-Options": "nosniff"}
 ONE_OF = ("host", "origin", "authorization", "x-api-key", "sec-fetch-site")
 
 
@@ -46,8 +43,9 @@ class Guard:
             return
         headers = Headers(scope=scope)
         caller = _caller(scope, headers)
-        scope["wan22.headers"] = cors = _cors(caller.origin) if self._trust.shares_with(caller.origin) else {}
-        protected = _protected(send, cors)
+        cors = _cors(caller.origin) if self._trust.shares_with(caller.origin) else {}
+        scope["wan22.headers"] = {**ALWAYS, **cors}  # for the one answer that is not sent through here
+        protected = _protected(send, cors, path=caller.path)
         preflight = caller.method == "OPTIONS" and "access-control-request-method" in headers
         try:
             _check_single(headers)
@@ -61,14 +59,14 @@ class Guard:
         await inner(scope, receive, protected)
 
 
-def _protected(send: Send, cors: Mapping[str, str]) -> Send:
+def _protected(send: Send, cors: Mapping[str, str], *, path: str) -> Send:
     """`send` that adds the headers every answer has."""
 
     async def protected(message: Message) -> None:
-        if message["type"] in ("http.response.start", "websocket.http.response.start"):
+        if message["type"] == "http.response.start":
             headers = MutableHeaders(raw=list(message.get("headers", ())))
             headers.update(cors)
-            _protect(headers)
+            _protect(headers, path)
             message = {**message, "headers": headers.raw}
         await send(message)
 
@@ -108,11 +106,13 @@ def _cors(origin: str | None) -> dict[str, str]:
 async def _refuse(
     refusal: Forbidden | Unauthorized, caller: Caller, scope: Scope, *, receive: Receive, send: Send
 ) -> None:
-    """A problem. A foreign page's WebSocket gets a bare 403, since browsers show it nothing and uvicorn logs an error
-    for every answer in place of a handshake; a client without the key is told.
+    """A problem. No WebSocket gets one in place of its handshake: uvicorn would log an error for each. A foreign page's
+    is refused barely; that of a client without the key is told after the handshake, which shows no event yet.
     """
-    if scope["type"] == "websocket" and not (isinstance(refusal, Unauthorized) and _can_deny(scope)):
-        await send({"type": "websocket.close", "code": 1008, "reason": refusal.title})
+    if scope["type"] == "websocket":
+        if isinstance(refusal, Unauthorized):
+            await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": _reason(refusal)})
         return
     response = answer(refusal, caller.path)
     if isinstance(refusal, Unauthorized) and caller.mode == "navigate":
@@ -120,13 +120,14 @@ async def _refuse(
     await response(scope, receive, send)
 
 
-def _can_deny(scope: Scope) -> bool:
-    return "websocket.http.response" in (scope.get("extensions") or {})
+def _reason(refusal: Forbidden | Unauthorized) -> str:
+    """Our own words only, since a reason has room for 123 bytes."""
+    return f"{refusal.title}: {refusal.default_hint}"[:120]
 
 
-def _protect(headers: MutableHeaders) -> None:
+def _protect(headers: MutableHeaders, path: str) -> None:
     kind = headers.get("content-type", "")
-    headers["X-Content-Type-Options"] = "nosniff"
+    headers.update(ALWAYS)
     headers.setdefault("Referrer-Policy", "same-origin")
     headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
     headers.add_vary_header("Origin")
@@ -135,7 +136,7 @@ def _protect(headers: MutableHeaders) -> None:
     if "json" in kind:
         headers.setdefault("Cache-Control", "no-store")
     if kind.startswith("text/html"):
-        headers.setdefault("Content-Security-Policy", PAGE_POLICY)
+        headers.setdefault("Content-Security-Policy", policies.BY_PATH.get(path, policies.PAGE))
         headers.setdefault("X-Frame-Options", "DENY")
         headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
         headers.setdefault("Cache-Control", "no-cache")

@@ -8,6 +8,9 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from wan22.api import examples
+from wan22.api.problems import Problem, problem_of
+from wan22.api.trust import OPEN_PATHS
+from wan22.errors import InvalidRequest
 from wan22.tasks import Draft
 
 Responses = dict[int | str, dict[str, Any]]
@@ -32,6 +35,7 @@ TAGS = [
     {"name": "outputs", "description": "Fetch finished files."},
     {"name": "events", "description": "Follow tasks as they go on."},
     {"name": "health", "description": "Is the server alive, and can it work?"},
+    {"name": "dashboard", "description": "The page in the browser, which asks the calls above."},
 ]
 
 KEY_HEADER = {
@@ -43,16 +47,17 @@ KEY_HEADER = {
     "so a call whose answer was lost can be sent again.",
 }
 
-SUBMIT_BODY: dict[str, Any] = {
-    "parameters": [KEY_HEADER],
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": {"$ref": _SCHEMAS + "Draft"}, "example": examples.SUBMIT},
-            "multipart/form-data": {"schema": {"$ref": _SCHEMAS + "DraftForm"}, "example": examples.FORM},
-        },
-    },
-}
+
+def _submit_body(example: dict[str, Any], form: dict[str, Any]) -> dict[str, Any]:
+    content = {
+        "application/json": {"schema": {"$ref": _SCHEMAS + "Draft"}, "example": example},
+        "multipart/form-data": {"schema": {"$ref": _SCHEMAS + "DraftForm"}, "example": form},
+    }
+    return {"parameters": [KEY_HEADER], "requestBody": {"required": True, "content": content}}
+
+
+SUBMIT_BODY = _submit_body(examples.SUBMIT, examples.FORM)
+ENHANCED_BODY = _submit_body(examples.ENHANCED, examples.ENHANCED_FORM)
 
 ACCEPTED_HEADERS = {
     "Location": {"schema": {"type": "string"}, "description": "Path of the task."},
@@ -79,10 +84,22 @@ def not_ready(model: type[BaseModel]) -> Responses:
 
 def file(*media_types: str) -> Responses:
     """A file of one of these types, whole, in part, or unchanged."""
-    content = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in media_types}
+    binary = {"schema": {"type": "string", "format": "binary"}, "example": examples.BYTES}
+    content = dict.fromkeys(media_types, binary)
+    headers = {name: {"schema": {"type": "string"}, "example": value} for name, value in examples.FILE_HEADERS.items()}
+    part = {"Content-Range": {"schema": {"type": "string"}, "example": examples.CONTENT_RANGE}}
     return {
-        200: {"description": "The file.", "content": content},
-        206: {"description": "The part that Range asked for.", "content": content},
+        200: {"description": "The file.", "headers": headers, "content": content},
+        206: {"description": "The part that Range asked for.", "headers": {**headers, **part}, "content": content},
+        304: {"description": "It is still what If-None-Match names."},
+    }
+
+
+def page() -> Responses:
+    """An HTML page, whole or unchanged."""
+    content = {"text/html": {"schema": {"type": "string"}, "example": examples.PAGE_HTML}}
+    return {
+        200: {"description": "The page.", "content": content},
         304: {"description": "It is still what If-None-Match names."},
     }
 
@@ -94,16 +111,18 @@ def stream(example: str) -> Responses:
 
 
 def problems(*statuses: int) -> Responses:
-    """The errors of a call, each with an example; 403, and 401 where there is a key, may come from any."""
-    return {status: _problem(status) for status in statuses}
+    """The errors of a call, each with an example; those of the guard are added to every call by itself."""
+    return {status: _problem(examples.PROBLEMS[status]) for status in statuses}
 
 
-def _problem(status: int) -> dict[str, Any]:
-    code, title, detail, hint = examples.PROBLEMS[status]
-    example = {"detail": detail, "hint": hint, "code": code, "title": title, "status": status}
-    example |= {"type": f"urn:wan22:problem:{code}", "instance": "/api/v1/generation/submit", "errors": []}
-    content = {"schema": {"$ref": _SCHEMAS + "Problem"}, "example": example}
-    return {"description": title, "content": {"application/problem+json": content}}
+def wrong_parameter(example: InvalidRequest) -> Responses:
+    """The 422 of a call that has no body."""
+    return {422: _problem(problem_of(example))}
+
+
+def _problem(example: Problem) -> dict[str, Any]:
+    content = {"schema": {"$ref": _SCHEMAS + "Problem"}, "example": example.model_dump(mode="json")}
+    return {"description": example.title, "content": {"application/problem+json": content}}
 
 
 class DocumentedApp(FastAPI):
@@ -122,15 +141,26 @@ def _complete(document: dict[str, Any]) -> None:
     schemas.update(_draft_schemas())
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    for calls in document["paths"].values():
+    for path, calls in document["paths"].items():
         for call in calls.values():
-            if "application/json" in call["responses"].get("422", {}).get("content", {}):
-                del call["responses"]["422"]
+            _complete_call(path, call["responses"])
     document["components"]["securitySchemes"] = {
         "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
         "bearer": {"type": "http", "scheme": "bearer"},
     }
     document["security"] = [{}, {"key": []}, {"bearer": []}]  # none is needed unless the server has a key
+
+
+def _complete_call(path: str, responses: dict[str, Any]) -> None:
+    """Only errors that the call answers with, the guard's among them, each under the path of the call."""
+    if "application/json" in responses.get("422", {}).get("content", {}):
+        del responses["422"]
+    guards = (403,) if path in OPEN_PATHS else (401, 403)
+    responses.update({str(status): answer for status, answer in problems(*guards).items()})
+    for answer in responses.values():
+        for content in answer.get("content", {}).values():
+            if "instance" in content.get("example", ()):
+                content["example"]["instance"] = path.format(task_id=examples.TASK_ID, n=0)
 
 
 def _draft_schemas() -> dict[str, Any]:

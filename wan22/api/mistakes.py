@@ -78,6 +78,15 @@ def hint_for_value(value: Any) -> str:
     return DEFAULT_HINT
 
 
+def not_read_here(content_type: str) -> str:
+    """What is said of a Content-Type that is not read."""
+    return (
+        f"A body of the type {content_type[:80]!r} is not read here."
+        if content_type
+        else "The body has no Content-Type."
+    )
+
+
 def hint_for_type(content_type: str, start: bytes) -> str:
     """The cure for a Content-Type that is not read; `start` is the beginning of the body."""
     if content_type.startswith("image/") or start.startswith(_PICTURES):

@@ -13,10 +13,12 @@ from urllib.parse import quote
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import Response
+from starlette.routing import compile_path
 
 from wan22 import errors
 from wan22.api.wording import field_errors, shorten
@@ -41,7 +43,6 @@ STATUS: dict[type[errors.Wan22Error], int] = {
     errors.ServerFault: 500,
     errors.StoreError: 503,
     errors.DiskFull: 507,
-    errors.ShuttingDown: 503,
     errors.ModelMissing: 503,
     errors.ModelCorrupt: 503,
     errors.EncoderFailed: 500,
@@ -70,10 +71,26 @@ FRAMEWORK: dict[int, tuple[str, str, str, str]] = {
         "{path} can't be called with {method}.",
         "The Allow header names the methods of this path; `/docs` lists every call.",
     ),
-    413: ("body_too_large", "The body is too large", "The body is over the limit of this call.", ""),
-    416: ("range_not_satisfiable", "No such range", "The range is beyond the end of the file.", ""),
+    413: (
+        "body_too_large",
+        "The body is too large",
+        "The body is over the limit of this call.",
+        errors.BodyTooLarge.default_hint,
+    ),
+    416: (
+        "range_not_satisfiable",
+        "No such range",
+        "The range is beyond the end of the file.",
+        "The Content-Range header has the file's size; ask for a part of it, or leave Range out.",
+    ),
+    426: (
+        "upgrade_required",
+        "Only as a WebSocket",
+        "{path} is a WebSocket.",
+        "Open it with ws:// by a WebSocket client; over plain HTTP each task has its `events`.",
+    ),
 }
-"""Code, title, detail and hint of what the framework itself refuses."""
+"""Code, title, detail and hint of what the framework itself refuses, or a route without an error of ours."""
 
 
 class FieldProblem(BaseModel):
@@ -105,8 +122,9 @@ class ProblemResponse(Response):
     media_type = "application/problem+json; charset=utf-8"
 
     def __init__(self, problem: Problem, headers: Mapping[str, str] | None = None) -> None:
-        safe = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-        super().__init__(problem.model_dump(mode="json"), problem.status, {**safe, **(headers or {})})
+        super().__init__(
+            problem.model_dump(mode="json"), problem.status, {"Cache-Control": "no-store", **(headers or {})}
+        )
 
     def render(self, content: Any) -> bytes:
         """UTF-8 always; what can't be encoded becomes a question mark."""
@@ -127,6 +145,22 @@ def problem_of(error: errors.Wan22Error, path: str = "") -> Problem:
             FieldProblem(field=shorten(item.field), message=shorten(item.message, 500), value=shorten(item.value))
             for item in getattr(error, "errors", ())[:50]
         ],
+    )
+
+
+def framework_problem(status: int, path: str, method: str = "GET") -> Problem:
+    """The problem that stands for a bare status."""
+    hint = errors.RequestError.default_hint if status < 500 else errors.Wan22Error.default_hint
+    other = (f"http_{status}", f"HTTP {status}", f"The call was refused with status {status}.", hint)
+    code, title, detail, hint = FRAMEWORK.get(status, other)
+    return Problem(
+        detail=detail.format(path=shorten(path, 200), method=method[:20]),
+        hint=hint,
+        code=code,
+        title=title,
+        status=status,
+        type=f"urn:wan22:problem:{code}",
+        instance=quote(path, errors="replace"),
     )
 
 
@@ -154,19 +188,18 @@ async def _parameters(connection: HTTPConnection, error: Exception) -> Response:
 
 async def _framework(connection: HTTPConnection, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    path, method = connection.scope["path"], connection.scope.get("method", "")
-    unknown = (f"http_{status}", f"HTTP {status}", f"The call was refused with status {status}.", "")
-    code, title, detail, hint = FRAMEWORK.get(status, unknown)
-    problem = Problem(
-        detail=detail.format(path=shorten(path, 200), method=method[:20]),
-        hint=hint,
-        code=code,
-        title=title,
-        status=status,
-        type=f"urn:wan22:problem:{code}",
-        instance=quote(path, errors="replace"),
-    )
-    return ProblemResponse(problem, getattr(error, "headers", None))
+    path = connection.scope["path"]
+    headers = dict(getattr(error, "headers", None) or {})
+    if status == 405:
+        headers["Allow"] = ", ".join(_methods_of(connection.app, path))
+    return ProblemResponse(framework_problem(status, path, connection.scope.get("method", "")), headers)
+
+
+def _methods_of(app: FastAPI, path: str) -> list[str]:
+    """Every method that the path can be called with; the framework names only those of one of its routes."""
+    routes = (route for route in iter_route_contexts(app.routes) if route.path and route.methods)
+    found = (route.methods or () for route in routes if compile_path(route.path or "")[0].match(path))
+    return sorted(set().union(*found))
 
 
 async def _left(connection: HTTPConnection, error: Exception) -> Response:

@@ -41,7 +41,7 @@ async def send_file(request: Request, found: Found, threads: Threads, *, attachm
         "Content-Disposition": f'{"attachment" if attachment else "inline"}; filename="{found.file_name}"',
         "ETag": f'"{found.etag}"',
     }
-    if _is_unchanged(request, headers["ETag"]):
+    if is_unchanged(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     file, size = await threads.call(_open, found.path)
     try:
@@ -85,7 +85,8 @@ def _open(path: Path) -> tuple[BinaryIO, int]:
     return file, path.stat().st_size
 
 
-def _is_unchanged(request: Request, etag: str) -> bool:
+def is_unchanged(request: Request, etag: str) -> bool:
+    """Whether the caller has the content of this strong ETag, quotes included, already (If-None-Match)."""
     sent = request.headers.get("if-none-match", "")
     known = {tag.strip().removeprefix("W/") for tag in sent.split(",")}
     return sent.strip() == "*" or etag in known

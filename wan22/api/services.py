@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -35,6 +36,8 @@ class Services:
     worker_alive: Callable[[], bool]
     version: str
     threads: Threads = field(default_factory=Threads)
+    pictures: threading.Lock = field(default_factory=threading.Lock)
+    """Held from storing an input picture until a task refers to it, and while one that none refers to is removed."""
 
 
 async def get_services(connection: HTTPConnection) -> Services:

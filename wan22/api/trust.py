@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -53,16 +54,22 @@ class Trust:
     hosts: frozenset[str]
     origins: frozenset[str]
     api_key: str | None
+    takes_addresses: bool = False
+    """Whether any IP address will do as Host: one written in numbers can't be pointed elsewhere, as a name can."""
 
     @classmethod
     def of(cls, settings: ServerSettings) -> Trust:
-        """Rules from settings. Raises ConfigurationError for a name or an origin that can't be meant."""
+        """Rules from settings. Raises ConfigurationError for a name or an origin that can't be meant.
+
+        A server that listens on every address of its machine is called by each of them; it must ask for a key then.
+        """
         listening = () if settings.host in ANY_ADDRESS else (settings.host,)
         key = settings.api_key.get_secret_value() if settings.api_key else None
         return cls(
             hosts=frozenset(map(_host_name, (*LOOPBACK_HOSTS, *listening, *settings.allowed_hosts))),
             origins=frozenset(map(_exact_origin, settings.allowed_origins)),
             api_key=key,
+            takes_addresses=settings.host in ANY_ADDRESS and key is not None,
         )
 
     def check_place(self, caller: Caller) -> None:
@@ -86,11 +93,14 @@ class Trust:
 
     def _check_host(self, caller: Caller) -> None:
         found = _HOST.fullmatch(caller.host or "")
-        if found is None or _bare(found[1]) not in self.hosts:
+        if found is None or not self._is_ours(found[1]):
             raise Forbidden(
                 f"The server does not answer to the name {caller.host or '(none)'!r}.",
                 hint="Call it by http://127.0.0.1 and its port, or add the name to the setting server.allowed_hosts.",
             )
+
+    def _is_ours(self, host: str) -> bool:
+        return _bare(host) in self.hosts or (self.takes_addresses and _is_address(host))
 
     def _check_origin(self, caller: Caller) -> None:
         if caller.origin is None or self.shares_with(caller.origin) or _same_origin(caller):
@@ -130,6 +140,15 @@ def _given_keys(caller: Caller) -> Iterable[bytes]:
 
 def _bare(host: str) -> str:
     return host.strip("[]").lower()
+
+
+def _is_address(host: str) -> bool:
+    """Whether a Host without its port is an IP address that a machine can have, IPv6 in brackets."""
+    try:
+        address = ipaddress.ip_address(_bare(host))
+    except ValueError:
+        return False
+    return (address.version == 6) == host.startswith("[") and not address.is_unspecified
 
 
 def _host_name(name: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -25,10 +27,10 @@ _TEMPLATES: dict[str, str] = {
     "bool_parsing": "must be true or false",
     "dict_type": 'must be an object, such as {{"project": "cats"}}',
     "list_type": "must be a list",
-    "greater_than": "must be more than {gt:g}",
-    "greater_than_equal": "must be at least {ge:g}",
-    "less_than": "must be less than {lt:g}",
-    "less_than_equal": "must be at most {le:g}",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
     "enum": "must be one of {expected}",
     "literal_error": "must be one of {expected}",
     "missing": "is missing",
@@ -60,10 +62,38 @@ def message_of(error: Mapping[str, Any]) -> str:
     context = error.get("ctx", {})
     template = _TEMPLATES.get(error["type"])
     if template is not None:
-        return template.format(**context)
+        return template.format(**{name: _plain(value) for name, value in context.items()}) + _meant(error)
     if error["type"] == "value_error":
         return str(context.get("error", error["msg"]))
     return str(error["msg"][:1].lower() + error["msg"][1:])
+
+
+def unknown(name: str, value: Any, *, known: Iterable[str], nearest: str | None = None) -> FieldError:
+    """What is said of a field or parameter that there is none of: the nearest that there is, else all of them."""
+    every = ", ".join(known)
+    all_of_them = f"the known ones are {every}" if every else "there are none here; leave it out"
+    return FieldError(
+        name[:SHOWN_CHARS], f'is unknown; did you mean "{nearest}"?' if nearest else f"is unknown; {all_of_them}", value
+    )
+
+
+def nearest_word(word: str, known: Iterable[str]) -> str | None:
+    """The one of `known` that `word` most likely means, in any case; None if it is like none of them."""
+    by_fold = {one.casefold(): one for one in known}
+    close = difflib.get_close_matches(word[:SHOWN_CHARS].strip().casefold(), by_fold, n=1, cutoff=0.6)
+    return by_fold[close[0]] if close else None
+
+
+def _plain(value: Any) -> Any:
+    """A limit as people write it: whole where it is whole."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _meant(error: Mapping[str, Any]) -> str:
+    """For a word that is none of the expected ones, a question for the nearest."""
+    sent, expected = error.get("input"), error.get("ctx", {}).get("expected", "")
+    nearest = nearest_word(sent, re.findall("'([^']*)'", expected)) if isinstance(sent, str) else None
+    return f"; did you mean {nearest}?" if nearest else ""
 
 
 def field_errors(

@@ -19,7 +19,7 @@ from wan22.client.follow import PAUSES_S, Follower
 from wan22.client.problems import check, reaching
 from wan22.client.replies import Output, RemoteTask, TaskPage
 from wan22.errors import NotFound, ServerFault
-from wan22.tasks import Draft, Event, ModelType, Status
+from wan22.tasks import Draft, Event, ModelType, Status, name_to_keep
 
 T = TypeVar("T")
 
@@ -157,9 +157,9 @@ class Client:
 
 
 def default_name(task: RemoteTask, index: int = 0) -> str:
-    """A file name for an output: model, end of the id (its start is the clock's, so neighbours share it), format."""
-    number = f"-{index}" if len(task.outputs) > 1 else ""
-    return f"{task.model_type.lower()}-{task.task_id[-8:]}{number}.{_output(task, index).format}"
+    """A file name for an output, the same that the server proposes to browsers."""
+    name = name_to_keep(task.model_type, task.task_id, index=index, count=len(task.outputs))
+    return f"{name}.{_output(task, index).format}"
 
 
 def _until_answered(send: Callable[[], httpx.Response]) -> httpx.Response:

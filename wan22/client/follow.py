@@ -101,7 +101,7 @@ class Follower:
             try:
                 for event in source():
                     yield event
-                    if event.type in ENDS.values():
+                    if event.type.is_terminal:
                         return
             except _NoStream:
                 source = self._polled

@@ -1,4 +1,7 @@
-"""Serves the page and its files from memory. Gives out no data: the page asks the public API like any other client."""
+"""Serves the page and its files from memory. Gives out no data: the page asks the public API like any other client.
+
+What browsers may do with the page is set by the API's guard.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,13 @@ from pathlib import Path
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from wan22.api import manual
+from wan22.api.sending import is_unchanged
 from wan22.errors import NotFound
 
 STATIC = Path(__file__).parent / "static"
 PAGE = "/api/v1/dashboard/html"
 FILES = "/api/v1/dashboard/static"
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
-    "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types 'none'"
-)
-"""Content-Security-Policy: own files only, nothing inline, and no text can become markup (browsers that know how)."""
 
 # Our own table: another program may have changed the system's, on Windows above all, and a script that is called
 # text/plain does not run.
@@ -50,7 +49,7 @@ def add_pages(app: FastAPI) -> None:
         return RedirectResponse(PAGE)
 
     @router.head(PAGE, include_in_schema=False)
-    @router.get(PAGE, summary="The page to generate from", response_class=HTMLResponse)
+    @router.get(PAGE, summary="The page to generate from", response_class=HTMLResponse, responses=manual.page())
     async def page(request: Request) -> Response:
         """One HTML page that shows the tasks live and submits new ones, over the public API."""
         return _answer(files["index.html"], request)
@@ -68,10 +67,8 @@ def _answer(file: StaticFile, request: Request) -> Response:
     headers = {
         "ETag": file.etag,
         "Cache-Control": "no-cache",  # asked for again each time, and answered with 304 until the package changes
-        "Content-Security-Policy": POLICY,
-        "X-Content-Type-Options": "nosniff",
     }
-    if file.etag in request.headers.get("If-None-Match", ""):
+    if is_unchanged(request, file.etag):
         return Response(status_code=304, headers=headers)
     return Response(file.content, media_type=file.media_type, headers=headers)
 

@@ -1,7 +1,8 @@
 """Which task runs next and what became of each, and the events that tell of it.
 
 `queue` has the verbs; `submission`, `ending` and `recovery` are what they do inside a transaction. `claim` and
-`reporter` belong to one run, `feed` and `subscription` to the events, `progress` and `eta` are the arithmetic.
+`reporter` belong to one run, `feed` and `subscription` to the events, `live`, `progress`, `eta` and `remaining`
+are the arithmetic.
 Running a task is left to the worker, keeping rows to the store.
 """
 

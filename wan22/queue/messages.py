@@ -10,11 +10,7 @@ from wan22.tasks import EventType, Failure, ModelType, Status, Task
 Message = tuple[EventType, str, dict[str, Any]]
 """Type, task id and data of an event, as `Feed.publish` and `Emit` take them."""
 
-_END = {
-    Status.COMPLETED: EventType.TASK_COMPLETED,
-    Status.FAILED: EventType.TASK_FAILED,
-    Status.CANCELLED: EventType.TASK_CANCELLED,
-}
+_END = {Status(type.value.removeprefix("task.")): type for type in EventType if type.is_terminal}
 
 
 def queued(task_id: str, model_type: ModelType, *, position: int | None) -> Message:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
+from math import ceil
 from typing import Any
 
 from wan22.errors import WrongState
@@ -100,15 +101,18 @@ class Queue:
         room = self._room()
         self._store.read(lambda tables: check_room(tables, room))
 
-    def retry(self, task_id: str) -> Task:
-        """A new task with the request and plan of a failed or cancelled one. Raises NotFound, WrongState, QueueFull."""
+    def retry(self, task_id: str, *, plan: Plan | None = None) -> Task:
+        """A new task with the request of a failed or cancelled one, and its plan unless a newer one is given.
+
+        Raises NotFound, WrongState, QueueFull.
+        """
         room = self._room()
 
         def work(tables: Tables, emit: Emit) -> Task:
             old = get_task(tables, task_id)
             if old.status not in (Status.FAILED, Status.CANCELLED):
                 raise WrongState(f"Task {task_id} is {old.status.value}; a failed or cancelled one can be retried.")
-            task = new_task(old.request, old.plan, at=self._now())
+            task = new_task(old.request, plan or old.plan, at=self._now())
             return accept(tables, emit, task, key=Key(None, ""), room=room)
 
         return self._announced(self._feed.transact(work))
@@ -175,10 +179,14 @@ class Queue:
             run = self._run_of(task)
             return run.eta_s() if run else None
         work = self._store.read(lambda tables: tables.tasks.work_until(task.task_id))
-        waiting_s, running_s = self._pace.seconds_for(work), self._running_s()
+        waiting_s, running_s = self._pace.total_s(work), self._running_s()
         if not work or waiting_s is None or None in running_s:
             return None
         return waiting_s + sum(seconds for seconds in running_s if seconds)
+
+    def refers_to(self, upload_id: str) -> bool:
+        """Whether any task's request names that stored picture."""
+        return self._store.read(lambda tables: tables.tasks.refers_to(upload_id))
 
     def cancel_requested(self, task_id: str) -> bool:
         """Whether a run of the task is to end as cancelled: that was asked for, or the record is deleted."""
@@ -191,8 +199,8 @@ class Queue:
         task = self._feed.transact(self._claim_next)
         if task is None:
             return None
-        expected_s = self._pace.seconds_for({pace_of(task.request, task.plan): work_of(task.request, task.plan)})
-        reporter = RunReporter(task, self._feed, expected_s=expected_s)
+        learned = self._pace.seconds_for(pace_of(task.request, task.plan), work_of(task.request, task.plan))
+        reporter = RunReporter(task, self._feed, learned=learned)
         self._runs[task.task_id, task.fence] = reporter
         if self.cancel_requested(task.task_id):  # a cancel since the claim found no reporter to stop
             reporter.stop()
@@ -260,7 +268,7 @@ class Queue:
 
     def _room(self) -> Room:
         soonest = min((seconds for seconds in self._running_s() if seconds is not None), default=RETRY_AFTER_S)
-        return Room(self._settings.max_queued, int(min(max(soonest, 1), MAX_RETRY_AFTER_S)))
+        return Room(self._settings.max_queued, ceil(min(max(soonest, 1), MAX_RETRY_AFTER_S)))
 
     def _announced(self, task: Task) -> Task:
         self.on_work()

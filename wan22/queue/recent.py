@@ -13,9 +13,6 @@ from wan22.tasks import Event, EventType
 LATEST_KEPT = 256  # far more than tasks ever run at once
 
 _OF_A_RUN = (EventType.TASK_PROGRESS, EventType.TASK_PREVIEW)
-_ENDS_A_RUN = frozenset(
-    {EventType.TASK_QUEUED, EventType.TASK_COMPLETED, EventType.TASK_FAILED, EventType.TASK_CANCELLED}
-)
 
 
 class Recent:
@@ -54,7 +51,7 @@ class Recent:
         self._forget_run(task_id)
 
     def _add_durable(self, event: Event) -> None:
-        if event.type in _ENDS_A_RUN:
+        if event.type.is_terminal or event.type is EventType.TASK_QUEUED:  # ended, or put back in the queue
             self._forget_run(event.task_id)
         self._durable.append(event)
         if len(self._durable) > self._size:

@@ -27,11 +27,15 @@ class Key:
 
     @classmethod
     def checked(cls, text: str | None, fingerprint: str) -> Key:
-        """Raises InvalidRequest for a key that is too long or not printable; an empty one is none."""
-        if text and (len(text) > MAX_KEY_CHARS or not text.isprintable()):
-            message = f"must be up to {MAX_KEY_CHARS} printable characters; a UUID does well."
-            raise InvalidRequest.of("Idempotency-Key", message)
-        return cls(text or None, fingerprint)
+        """Raises InvalidRequest, naming the header, for a text that can be no key; None is no key."""
+        if text is not None and not _can_be_key(text):
+            message = f"must be 1 to {MAX_KEY_CHARS} printable ASCII characters: a UUID does well."
+            raise InvalidRequest.of("Idempotency-Key", message, text)
+        return cls(text, fingerprint)
+
+
+def _can_be_key(text: str) -> bool:
+    return bool(text.strip()) and len(text) <= MAX_KEY_CHARS and text.isascii() and text.isprintable()
 
 
 def find_submitted(tables: Tables, key: Key, *, at: datetime) -> Task | None:

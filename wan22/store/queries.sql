@@ -16,11 +16,13 @@ RETURNING value
 
 -- name: add_task
 INSERT INTO tasks (
-    id, status, priority, model_type, attempts, fence, pace, work, idempotency_key, fingerprint,
+    id, status, priority, model_type, attempts, fence, pace, work, decode_work, encode_work,
+    idempotency_key, fingerprint, image_id, last_image_id,
     request, plan, outputs, timings, fallbacks, error, progress, step, total_steps,
     resumed_from_step, peak_vram_bytes, created_at, started_at, finished_at
 ) VALUES (
-    :task_id, :status, :priority, :model_type, :attempts, :fence, :pace, :work, :idempotency_key, :fingerprint,
+    :task_id, :status, :priority, :model_type, :attempts, :fence, :pace, :work, :decode_work, :encode_work,
+    :idempotency_key, :fingerprint, :image_id, :last_image_id,
     :request, :plan, :outputs, :timings, :fallbacks, :error, :progress, :step, :total_steps,
     :resumed_from_step, :peak_vram_bytes, :created_at, :started_at, :finished_at
 )
@@ -49,6 +51,9 @@ UPDATE tasks SET cancel_requested = 1 WHERE id = :task_id AND status = 'running'
 
 -- name: is_cancel_requested
 SELECT cancel_requested FROM tasks WHERE id = :task_id
+
+-- name: refers_to_upload
+SELECT 1 FROM tasks WHERE image_id = :upload_id OR last_image_id = :upload_id LIMIT 1
 
 -- name: remove_task
 DELETE FROM tasks WHERE id = :task_id
@@ -86,7 +91,7 @@ WHERE status = 'queued'
 
 -- name: work_until
 -- Work that waits ahead of the task and in it, for each pace.
-SELECT ahead.pace, sum(ahead.work)
+SELECT ahead.pace, sum(ahead.work), sum(ahead.decode_work), sum(ahead.encode_work), count(*)
 FROM tasks AS me
 JOIN tasks AS ahead INDEXED BY tasks_waiting ON ahead.status = 'queued'
     AND (ahead.priority > me.priority OR (ahead.priority = me.priority AND ahead.seq <= me.seq))

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from wan22.errors import StoreError
 from wan22.store.table import Table
-from wan22.tasks import Failure, ModelType, Status, Task, may_move
+from wan22.tasks import Failure, ModelType, Parts, Status, Task, may_move
 
 _JSON = ("request", "plan", "outputs", "timings", "fallbacks", "error")
 _NEWEST = 2**63 - 1  # over every sequence number
@@ -66,9 +66,12 @@ class TaskTable(Table):
     """Every task from acceptance to deletion."""
 
     def add(
-        self, task: Task, *, pace: str, work: float, idempotency_key: str | None = None, fingerprint: str = ""
+        self, task: Task, *, pace: str, work: Parts, idempotency_key: str | None = None, fingerprint: str = ""
     ) -> None:
-        """A new task at the end of its priority. `pace` and `work` say how long it will take, as `work_until` does."""
+        """A new task at the end of its priority. `pace` and `work` say how long it will take, as `work_until` does.
+
+        The rest is not kept: it is 1 for each task.
+        """
         request = task.request
         self._change(
             "add_task",
@@ -76,9 +79,13 @@ class TaskTable(Table):
             priority=request.priority,
             model_type=request.model_type.value,
             pace=pace,
-            work=work,
+            work=work.denoise,
+            decode_work=work.decode,
+            encode_work=work.encode,
             idempotency_key=idempotency_key,
             fingerprint=fingerprint,
+            image_id=request.image.id if request.image else None,
+            last_image_id=request.last_image.id if request.last_image else None,
         )
 
     def find(self, task_id: str) -> Task | None:
@@ -114,6 +121,10 @@ class TaskTable(Table):
         row = self._one("is_cancel_requested", task_id=task_id)
         return bool(row["cancel_requested"]) if row else None
 
+    def refers_to(self, upload_id: str) -> bool:
+        """Whether the request of any task names the picture."""
+        return self._one("refers_to_upload", upload_id=upload_id) is not None
+
     def remove(self, task_id: str) -> None:
         """Delete the record."""
         self._change("remove_task", task_id=task_id)
@@ -136,9 +147,9 @@ class TaskTable(Table):
         """The position of every waiting task."""
         return dict(tuple(row) for row in self._all("positions"))
 
-    def work_until(self, task_id: str) -> dict[str, float]:
+    def work_until(self, task_id: str) -> dict[str, Parts]:
         """Work waiting ahead of the task, its own included, by pace; empty if it does not wait."""
-        return dict(tuple(row) for row in self._all("work_until", task_id=task_id))
+        return {pace: Parts(*work) for pace, *work in self._all("work_until", task_id=task_id)}
 
     def count_waiting(self, *, limit: int) -> int:
         """How many tasks wait, counted up to `limit`."""

@@ -1,11 +1,12 @@
 """Frozen values that travel through the whole server: what was asked, what became of it, what happened on the way.
 
 `request` is what a caller said and what the server understood; `plan` how it will be done; `parts` how much that is;
-`task` the record; `status` the allowed moves; `event` and `artifact` what a run gives out; `reporter` how a run speaks while it goes on.
+`task` the record; `status` the allowed moves; `event` and `artifact` what a run gives out; `reporter` how a run speaks
+while it goes on.
 Nothing here reads a file, a clock or the environment.
 """
 
-from wan22.tasks.artifact import Artifact
+from wan22.tasks.artifact import Artifact, name_to_keep
 from wan22.tasks.event import Event, EventType
 from wan22.tasks.parts import Parts
 from wan22.tasks.plan import Choice, Plan, Render
@@ -34,4 +35,5 @@ __all__ = [
     "Task",
     "Timings",
     "may_move",
+    "name_to_keep",
 ]

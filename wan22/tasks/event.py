@@ -29,7 +29,7 @@ class EventType(str, Enum):
 
     @property
     def is_terminal(self) -> bool:
-        """True for the three that tell of a task's end: nothing comes after them but that it was deleted."""
+        """True for the three that tell of a task's end: no other event of the task follows."""
         return self in (EventType.TASK_COMPLETED, EventType.TASK_FAILED, EventType.TASK_CANCELLED)
 
 

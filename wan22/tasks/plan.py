@@ -10,9 +10,9 @@ class Choice(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    what: str
-    choice: str
-    why: str
+    what: str = Field(description="What was chosen, as `device`.")
+    choice: str = Field(description="What it came to, as `cuda:0`.")
+    why: str = Field(description="The reason.")
 
 
 class Render(BaseModel):
@@ -25,13 +25,13 @@ class Render(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     width: int = Field(description="Pixels the model renders; a multiple of what the model needs.")
-    height: int
+    height: int = Field(description="Pixels the model renders.")
     num_frames: int = Field(description="Frames the model renders; 4n + 1.")
     keep: tuple[int, ...] = Field(description="Indices of the rendered frames that go into the file, ascending.")
     crop_width: int = Field(description="Centred part of each rendered frame that is kept, in pixels.")
-    crop_height: int
+    crop_height: int = Field(description="The same, from top to bottom.")
     output_width: int = Field(description="Pixels of the delivered file.")
-    output_height: int
+    output_height: int = Field(description="Pixels of the delivered file.")
     summary: str = Field(description="The same in one sentence.")
 
 
@@ -45,7 +45,7 @@ class Plan(BaseModel):
     device: str = Field(description="cpu, cuda:0 or mps.")
     precision: dict[str, str] = Field(description="dtype of each component: transformer, text_encoder, vae.")
     offload: str = Field(description="none, or group: weights wait in RAM and are streamed to the GPU layer by layer.")
-    render: Render
-    optimizations: tuple[str, ...] = ()
-    choices: tuple[Choice, ...] = ()
-    predicted_peak_vram_bytes: int | None = None
+    render: Render = Field(description="What is rendered, and what of it goes into the file.")
+    optimizations: tuple[str, ...] = Field(default=(), description="Optimizations that are applied, by id.")
+    choices: tuple[Choice, ...] = Field(default=(), description="What the server chose, each with its reason.")
+    predicted_peak_vram_bytes: int | None = Field(default=None, description="Null where nothing is known yet.")

@@ -61,8 +61,8 @@ class ImageRef(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: str = Field(description="`upl_` and 32 hex digits of the stored PNG's sha256; may be sent again as an image.")
-    width: int
-    height: int
+    width: int = Field(description="Pixels.")
+    height: int = Field(description="Pixels.")
 
 
 class Draft(BaseModel):
@@ -123,29 +123,31 @@ class Request(BaseModel):
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
 
-    model_type: ModelType
-    mode: Mode
-    prompt: str
-    negative_prompt: str
-    image: ImageRef | None = None
-    last_image: ImageRef | None = None
-    width: int
-    height: int
-    num_frames: int
-    fps: int
-    steps: int
-    guidance_scale: float
+    model_type: ModelType = Field(description="Sent, or chosen from the inputs.")
+    mode: Mode = Field(description="video, or image for a single picture.")
+    prompt: str = Field(description="What to show; empty for an image alone.")
+    negative_prompt: str = Field(description="What to avoid.")
+    image: ImageRef | None = Field(default=None, description="First frame, or picture to change.")
+    last_image: ImageRef | None = Field(default=None, description="Last frame.")
+    width: int = Field(description="Pixels of the file.")
+    height: int = Field(description="Pixels of the file.")
+    num_frames: int = Field(description="Frames in the file.")
+    fps: int = Field(description="Frames a second; 1 for a single picture.")
+    steps: int = Field(description="Denoising steps of each output.")
+    guidance_scale: float = Field(description="Classifier-free guidance (of the high-noise expert); 1 turns it off.")
     guidance_scale_2: float | None = Field(default=None, description="None for a model with one transformer.")
-    flow_shift: float
-    seed: int
-    output_format: OutputFormat
-    quality: Quality
+    flow_shift: float = Field(description="Shift of the noise schedule.")
+    seed: int = Field(description="Of the first output; picked by the server where none was sent.")
+    output_format: OutputFormat = Field(description="mp4, webm or gif; png or webp for a single picture.")
+    quality: Quality = Field(description="Of the file: how hard it is compressed.")
     quantization: Quantization | None = Field(default=None, description="None: the planner chooses for the device.")
-    num_videos: int = 1
+    num_videos: int = Field(default=1, description="Outputs, with seeds seed, seed + 1, …")
     strength: float | None = Field(default=None, description="Only for image to image.")
-    priority: int = 0
-    enable_optimization: bool = True
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    priority: int = Field(default=0, description="Higher runs first.")
+    enable_optimization: bool = Field(
+        default=True, description="Whether the server may apply optimizations that keep the picture the same."
+    )
+    metadata: dict[str, Any] = Field(default_factory=dict, description="The caller's own, as it was sent.")
 
     @property
     def seeds(self) -> tuple[int, ...]:

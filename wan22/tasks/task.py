@@ -29,13 +29,13 @@ class Timings(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    queued_s: float | None = None
-    loading_s: float | None = None
-    text_encode_s: float | None = None
-    image_encode_s: float | None = None
-    denoise_s: float | None = None
-    decode_s: float | None = None
-    encode_s: float | None = None
+    queued_s: float | None = Field(default=None, description="Waiting for its first run.")
+    loading_s: float | None = Field(default=None, description="Loading weights, unless they were loaded already.")
+    text_encode_s: float | None = Field(default=None, description="Encoding the texts.")
+    image_encode_s: float | None = Field(default=None, description="Encoding the input pictures.")
+    denoise_s: float | None = Field(default=None, description="Denoising, all steps of all outputs.")
+    decode_s: float | None = Field(default=None, description="Decoding latents into frames.")
+    encode_s: float | None = Field(default=None, description="Writing the files.")
     total_s: float | None = Field(default=None, description="From the start of the last attempt to its end.")
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from wan22.errors import Cancelled, GenerationFailed, Wan22Error
+from wan22.errors import Cancelled, DiskFull, GenerationFailed, StoreError, Wan22Error
 from wan22.orchestrator.orchestrator import RunResult
 from wan22.queue.claim import Claim
 from wan22.queue.queue import Queue
@@ -20,16 +21,27 @@ logger = logging.getLogger(__name__)
 IDLE_S = 5.0
 """How long an idle worker sleeps when nothing wakes it: a safety net, since every submit does."""
 
+HEARTBEAT_S = 10.0
+"""How often a run's lease is renewed."""
+
 Runner = Callable[[Claim], RunResult]
 
 
 class Worker:
     """One worker for one device. `run` is the asyncio task; the work itself happens in a thread of its own."""
 
-    def __init__(self, queue: Queue, runner: Runner, *, warm_up: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        runner: Runner,
+        *,
+        warm_up: Callable[[], None] | None = None,
+        heartbeat_s: float = HEARTBEAT_S,
+    ) -> None:
         self._queue = queue
         self._runner = runner
         self._warm_up = warm_up
+        self._heartbeat_s = heartbeat_s
         self._device = ThreadPoolExecutor(max_workers=1, thread_name_prefix="wan22-device")
         self._wake = asyncio.Event()
         self._stopping = threading.Event()
@@ -65,11 +77,48 @@ class Worker:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         if self._warm_up:
-            await loop.run_in_executor(self._device, self._warm_up)
+            await self._warmed(loop, self._warm_up)
         while not self._stopping.is_set():
             self._wake.clear()
-            if not await loop.run_in_executor(self._device, self.work_once):
+            if not await self._work(loop):
                 await self._idle()
+
+    async def _work(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """`work_once` in the device's thread, with a heartbeat for as long as it lasts."""
+        running = loop.run_in_executor(self._device, self.work_once)
+        while not (await asyncio.wait({running}, timeout=self._heartbeat_s))[0]:
+            if claim := self._claim:
+                await asyncio.to_thread(self._beat, claim)
+        return running.result()
+
+    def _beat(self, claim: Claim) -> None:
+        """Renew the lease; a run that has lost it is stopped, since nothing that it makes would be kept."""
+        try:
+            holds = self._queue.heartbeat(claim)
+        except (StoreError, DiskFull) as error:  # the run goes on; the next heartbeat may get through
+            task_id = claim.task.task_id
+            logger.warning("A heartbeat failed: %s", error, extra={"action": "heartbeat_failed", "task_id": task_id})
+            return
+        if not holds:
+            claim.halt()
+
+    async def _warmed(self, loop: asyncio.AbstractEventLoop, warm_up: Callable[[], None]) -> None:
+        """Return once `warm_up` is done, or at a stop, which does not wait for it: it may be seconds of imports."""
+        is_done = threading.Event()
+
+        def warm() -> None:
+            try:
+                warm_up()
+            except Exception:  # the first task will meet the same, and tell it to whom it concerns
+                logger.exception("The warm-up failed.", extra={"action": "warm_up_failed"})
+            is_done.set()
+            with contextlib.suppress(RuntimeError):  # the loop has ended, stopped in the meantime
+                self._wake_up(loop)
+
+        threading.Thread(target=warm, name="wan22-warm-up", daemon=True).start()
+        while not (is_done.is_set() or self._stopping.is_set()):
+            self._wake.clear()
+            await self._idle()
 
     async def _idle(self) -> None:
         try:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from wan22.api.handlers.tasks import known_id
 from wan22.api.sending import Found
 from wan22.api.services import Services
 from wan22.errors import NotFound
-from wan22.tasks import Artifact, Task
+from wan22.tasks import Artifact, Task, name_to_keep
 
 MEDIA_TYPES = {
     "mp4": "video/mp4",
@@ -34,13 +33,13 @@ def find_thumbnail(services: Services, task_id: str, index: int) -> Found:
 
 
 def download_name(task: Task, artifact: Artifact) -> str:
-    """Model and end of the id, which differs between tasks of the same second; made of our own words only."""
-    number = f"-{artifact.index}" if len(task.outputs) > 1 else ""
-    return f"{task.request.model_type.value.lower()}-{task.task_id[-8:]}{number}"
+    """The name, without its ending, that the file is offered under."""
+    model_type = task.request.model_type.value
+    return name_to_keep(model_type, task.task_id, index=artifact.index, count=len(task.outputs))
 
 
 def _artifact(services: Services, task_id: str, index: int) -> tuple[Task, Artifact]:
-    task = services.queue.get(known_id(task_id))
+    task = services.queue.get(task_id)
     found = next((artifact for artifact in task.outputs if artifact.index == index), None)
     if found is None:
         has = f"it has {len(task.outputs)}" if task.outputs else f"it is {task.status.value} and has none"

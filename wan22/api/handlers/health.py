@@ -22,23 +22,23 @@ PATIENCE_S = 3.0
 class Liveness(View):
     """The process answers."""
 
-    status: Literal["ok"] = "ok"
+    status: Literal["ok"] = Field(default="ok", description="Always.")
 
 
 class Check(View):
     """How one component is. `detail` says why, and what to do if it is not ok."""
 
-    status: Literal["ok", "failed"]
-    detail: str
+    status: Literal["ok", "failed"] = Field(description="Whether it can do its part.")
+    detail: str = Field(description="Why, and what to do if it can't.")
     facts: dict[str, Any] = Field(default_factory=dict, description="Figures behind it.")
 
 
 class Readiness(View):
     """Whether a task submitted now would be carried out, and how each component is."""
 
-    status: Literal["ok", "unavailable"]
-    version: str
-    components: dict[str, Check]
+    status: Literal["ok", "unavailable"] = Field(description="ok if every component is.")
+    version: str = Field(description="Of the server.")
+    components: dict[str, Check] = Field(description="Every component's check, by name.")
 
 
 Look = Callable[[Services], Check]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from wan22.api.mistakes import MULTIPART_CURE
 from wan22.api.services import Services
 from wan22.errors import InvalidImage, InvalidRequest, NotFound
 from wan22.media.images import Picture, read_picture
-from wan22.tasks import Draft, ImageRef
+from wan22.tasks import Draft, ImageRef, Request
 
 FIELDS = ("image", "last_image")
 _DATA_URL = re.compile(r"data:image/(?:png|jpe?g|webp);base64,", re.IGNORECASE)
@@ -43,6 +43,30 @@ def read_pictures(draft: Draft, files: Mapping[str, bytes], services: Services) 
         elif text:
             given[name] = _from_text(name, text, services)
     return given
+
+
+def keep(given: Mapping[str, Given], services: Services) -> None:
+    """Store what is not stored yet. Raises InvalidRequest for a stored one that has gone since it was read.
+
+    Call it, and what makes a task refer to the pictures, under `services.pictures`.
+    """
+    for name, one in given.items():
+        if one.picture is not None:
+            services.uploads.save(one.picture)
+        else:
+            _stored(name, one.ref.id, services)
+
+
+def drop_unused(upload_ids: Iterable[str], services: Services) -> None:
+    """Remove those of the stored pictures that no task refers to. Call it under `services.pictures`."""
+    for upload_id in set(upload_ids):
+        if not services.queue.refers_to(upload_id):
+            services.uploads.remove(upload_id)
+
+
+def pictures_of(request: Request) -> list[str]:
+    """Ids of the pictures that a request refers to."""
+    return [one.id for one in (request.image, request.last_image) if one]
 
 
 def _from_text(name: str, text: str, services: Services) -> Given:

@@ -14,10 +14,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from wan22.api.handlers import tasks
 from wan22.api.handlers.stream import event_id
 from wan22.api.listener import Listener
+from wan22.api.query import check_query
 from wan22.api.services import Services
 from wan22.api.views import view_event
 from wan22.errors import InvalidRequest, NotFound, RequestError, Wan22Error
 
+PARAMETERS = ("task_id", "after")
 MAX_MESSAGE_CHARS = 4_096
 TOO_LARGE, SERVER_FAULT = 1009, 1011  # RFC 6455
 CLOSE_CODES: dict[type[Wan22Error], int] = {NotFound: 4404, InvalidRequest: 4400}
@@ -27,7 +29,7 @@ KNOWN_MESSAGES = 'the messages are {"type": "ping"} and {"type": "cancel", "task
 async def serve(socket: WebSocket, services: Services) -> None:
     """Answer the handshake and stay until the client leaves.
 
-    A wrong `task_id` or `after` is told by a close code after the handshake: browsers hide why one was refused.
+    A wrong parameter is told by a close code after the handshake: browsers hide why one was refused.
     """
     await socket.accept()
     try:
@@ -40,11 +42,12 @@ async def serve(socket: WebSocket, services: Services) -> None:
 
 
 async def _wanted(socket: WebSocket, services: Services) -> tuple[str | None, int | None]:
+    check_query(socket.query_params, PARAMETERS)
     task_id = socket.query_params.get("task_id")
     after = event_id("after", socket.query_params.get("after"))
     if not task_id:
         return None, after
-    task = await services.threads.call(services.queue.get, tasks.known_id(task_id))
+    task = await services.threads.call(services.queue.get, task_id.lower())
     return task.task_id, after
 
 
@@ -117,7 +120,7 @@ class Session:
             task_id = message.get("task_id")
             if not isinstance(task_id, str):
                 raise InvalidRequest.of("task_id", "must be the id of a task, as text", task_id)
-            task = await self._services.threads.call(tasks.cancel, self._services, task_id)
+            task = await self._services.threads.call(tasks.cancel, self._services, task_id.lower())
             return {"type": "cancel", "task_id": task.task_id, "status": task.status.value}
         raise RequestError("This message is not known.", hint=f"Of a client, {KNOWN_MESSAGES}.")
 

@@ -10,12 +10,11 @@ from sse_starlette.sse import EventSourceResponse, SendTimeoutError
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from wan22.api.handlers.tasks import known_id
 from wan22.api.listener import Listener
 from wan22.api.services import Services
 from wan22.api.views import view_event
 from wan22.errors import InvalidRequest
-from wan22.tasks import Event, EventType
+from wan22.tasks import Event
 
 HEARTBEAT_S = 15
 """Between two comments; proxies and readers give a silent connection up."""
@@ -24,7 +23,6 @@ SEND_TIMEOUT_S = 60
 """A reader that takes nothing for this long is let go; it goes on where it was when it comes back."""
 
 MAX_EVENT_ID = 2**63 - 1
-ENDINGS = frozenset({EventType.TASK_COMPLETED, EventType.TASK_FAILED, EventType.TASK_CANCELLED})
 
 
 def event_id(name: str, text: str | None) -> int | None:
@@ -40,7 +38,6 @@ async def stream(services: Services, task_id: str, after: int | None) -> Respons
     """The events with an id over `after`, or all of the task's. 204 if it has ended and the reader has seen the end:
     that tells an EventSource not to come back. Raises NotFound.
     """
-    task_id = known_id(task_id)
     task = await services.threads.call(services.queue.get, task_id)
     if not task.status.is_terminal:
         return _response(_follow(services, task_id, after or 0))
@@ -66,7 +63,7 @@ async def _follow(services: Services, task_id: str, after: int) -> AsyncIterator
     with Listener(services, task_id=task_id, after=after) as listener:
         async for event in listener:
             yield _message(event)
-            if event.type in ENDINGS:
+            if event.type.is_terminal:
                 return
 
 

@@ -11,15 +11,14 @@ from starlette.requests import Request
 
 from wan22.api.body import read_body
 from wan22.api.drafts import read_draft
-from wan22.api.handlers.pictures import Given, read_pictures
+from wan22.api.handlers.pictures import Given, drop_unused, keep, read_pictures
 from wan22.api.services import Services
 from wan22.api.views import TaskView, view_task
-from wan22.errors import DiskFull, InvalidRequest, StoreError
+from wan22.errors import DiskFull, StoreError, Wan22Error
 from wan22.hardware.disk import free_bytes
 from wan22.settings import StorageSettings
-from wan22.tasks import Draft
-
-MAX_KEY_CHARS = 255
+from wan22.tasks import Draft, Plan, Task
+from wan22.tasks import Request as Asked
 
 
 @dataclass(frozen=True)
@@ -30,28 +29,30 @@ class Submitted:
     replayed: bool
 
 
-async def submit(request: Request, services: Services) -> Submitted:
+@dataclass(frozen=True)
+class Sent:
+    """What came with one call, read and checked as far as it can be without the model."""
+
+    draft: Draft
+    given: Mapping[str, Given]
+    key: str | None
+    fingerprint: str
+
+
+async def submit(request: Request, services: Services, *, choose_model: bool = False) -> Submitted:
     """Check the request and queue it; nothing is stored or queued where this raises.
 
-    Raises what the body, the pictures and the models object to; DiskFull, QueueFull, IdempotencyMismatch.
+    `choose_model`: a model that is left out is chosen from the inputs. Raises what the body, the pictures and the
+    models object to; DiskFull, QueueFull, IdempotencyMismatch.
     """
-    key = idempotency_key(request)
+    key = request.headers.get("idempotency-key")
     body = await read_body(request, services.settings.server, services.threads)
-    draft = read_draft(body.fields)
+    draft = await services.threads.call(read_draft, body.fields)
     given: dict[str, Given] = {}
     if draft.image or draft.last_image or body.files:
         given = await services.threads.heavy(read_pictures, draft, body.files, services)
-    return await services.threads.call(_accept, draft, given, key, services)
-
-
-def idempotency_key(request: Request) -> str | None:
-    """The caller's key, or None. Raises InvalidRequest if it can't be one."""
-    key = request.headers.get("idempotency-key")
-    if key is None:
-        return None
-    if not key.strip() or len(key) > MAX_KEY_CHARS or not key.isascii() or not key.isprintable():
-        raise InvalidRequest.of("Idempotency-Key", f"must be 1 to {MAX_KEY_CHARS} printable ASCII characters", key)
-    return key
+    sent = Sent(draft, given, key, fingerprint(draft, given))
+    return await services.threads.call(_accept, sent, services, choose_model=choose_model)
 
 
 def fingerprint(draft: Draft, given: Mapping[str, Given]) -> str:
@@ -61,19 +62,28 @@ def fingerprint(draft: Draft, given: Mapping[str, Given]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _accept(draft: Draft, given: Mapping[str, Given], key: str | None, services: Services) -> Submitted:
-    asked = fingerprint(draft, given)
-    if key and (earlier := services.queue.find_submitted(key, asked)):
+def _accept(sent: Sent, services: Services, *, choose_model: bool) -> Submitted:
+    earlier = None if sent.key is None else services.queue.find_submitted(sent.key, sent.fingerprint)
+    if earlier:
         return Submitted(view_task(services, earlier), replayed=True)
-    refs = {name: one.ref for name, one in given.items()}
-    request, plan = services.planner.prepare(draft, **refs)
+    refs = {name: one.ref for name, one in sent.given.items()}
+    request, plan = services.planner.prepare(sent.draft, **refs, choose_model=choose_model)
     check_disk(services.settings.storage)
     services.queue.check_room()
-    for one in given.values():
-        if one.picture is not None:
-            services.uploads.save(one.picture)
-    task = services.queue.submit(request, plan, idempotency_key=key, fingerprint=asked)
+    if not sent.given:
+        return Submitted(view_task(services, _queue(sent, request, plan, services)), replayed=False)
+    with services.pictures:
+        try:
+            keep(sent.given, services)
+            task = _queue(sent, request, plan, services)
+        except Wan22Error:
+            drop_unused((one.ref.id for one in sent.given.values()), services)
+            raise
     return Submitted(view_task(services, task), replayed=False)
+
+
+def _queue(sent: Sent, request: Asked, plan: Plan, services: Services) -> Task:
+    return services.queue.submit(request, plan, idempotency_key=sent.key, fingerprint=sent.fingerprint)
 
 
 def check_disk(storage: StorageSettings) -> None:

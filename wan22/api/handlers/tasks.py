@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
+from wan22.api.handlers.pictures import drop_unused, pictures_of
+from wan22.api.handlers.submit import check_disk
 from wan22.api.services import Services
 from wan22.api.views import TaskPage, TaskView, view_task
-from wan22.errors import NotFound
 from wan22.tasks import ModelType, Status
-
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-def known_id(task_id: str) -> str:
-    """The id as the queue has it. Raises NotFound for what can't be one, before it reaches any table or path."""
-    tidy = task_id.lower()
-    if not _UUID.fullmatch(tidy):
-        raise NotFound(
-            f"There is no task {task_id[:80]!r}.", hint="An id looks like 01980f2e-5b5c-7d3a-9f7e-3a1b2c4d5e6f."
-        )
-    return tidy
 
 
 def get(services: Services, task_id: str) -> TaskView:
     """The task as it stands now. Raises NotFound."""
-    return view_task(services, services.queue.get(known_id(task_id)))
+    return view_task(services, services.queue.get(task_id))
 
 
 def list_(
@@ -37,15 +24,27 @@ def list_(
 
 def cancel(services: Services, task_id: str) -> TaskView:
     """Ask a queued or running task to stop. Raises NotFound; WrongState if it has ended."""
-    return view_task(services, services.queue.cancel(known_id(task_id)))
+    return view_task(services, services.queue.cancel(task_id))
 
 
 def retry(services: Services, task_id: str) -> TaskView:
-    """A new task from a failed or cancelled one. Raises NotFound, WrongState, QueueFull."""
-    return view_task(services, services.queue.retry(known_id(task_id)))
+    """A new task from a failed or cancelled one, planned for the machine and the weights of now.
+
+    Raises NotFound, WrongState, DiskFull, QueueFull, ModelMissing, ConfigurationError.
+    """
+    old = services.queue.get(task_id)
+    check_disk(services.settings.storage)
+    plan = services.planner.plan(old.request, services.models.get(old.request.model_type))
+    return view_task(services, services.queue.retry(old.task_id, plan=plan))
 
 
 def delete(services: Services, task_id: str) -> None:
-    """Cancel the task if needed, then remove its record and its files. Raises NotFound."""
-    services.queue.delete(known_id(task_id))
-    services.outputs.remove(known_id(task_id))
+    """Cancel the task if needed, then remove its record, its files, and its pictures that no other task refers to.
+
+    Raises NotFound.
+    """
+    task = services.queue.get(task_id)
+    services.queue.delete(task.task_id)
+    with services.pictures:
+        drop_unused(pictures_of(task.request), services)
+    services.outputs.remove(task.task_id)

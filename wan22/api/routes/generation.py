@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from wan22.api import examples, manual
 from wan22.api.handlers import tasks
 from wan22.api.handlers.submit import Submitted, submit
+from wan22.api.query import only
 from wan22.api.services import Deps
 from wan22.api.views import TASKS, TaskPage, TaskView
 from wan22.tasks import ModelType, Status
@@ -20,7 +21,7 @@ router = APIRouter(prefix=TASKS, tags=["generation"])
 POLL_S = "1"
 """Retry-After of a 202: how soon it is worth asking again."""
 
-TaskId = Annotated[str, Path(description="UUIDv7 of a task.", examples=[examples.TASK_ID])]
+TaskId = Annotated[str, AfterValidator(str.lower), Path(description="UUIDv7 of a task.", examples=[examples.TASK_ID])]
 
 
 def _lower(value: object) -> object:
@@ -28,9 +29,9 @@ def _lower(value: object) -> object:
 
 
 class ListQuery(BaseModel):
-    """Which tasks to list; a misspelt parameter is an error."""
+    """Which tasks to list."""
 
-    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(protected_namespaces=())
 
     status: Annotated[Status | None, BeforeValidator(_lower), Field(description="Only tasks in this status.")] = None
     model_type: Annotated[ModelType | None, Field(description="Only tasks of this model; any case.")] = None
@@ -63,18 +64,21 @@ async def submit_task(request: Request, response: Response, services: Deps) -> T
     status_code=202,
     response_model=TaskView,
     responses=manual.accepted(examples.QUEUED) | SUBMIT_ERRORS,
-    openapi_extra=manual.SUBMIT_BODY,
+    openapi_extra=manual.ENHANCED_BODY,
     summary="Queue a generation and let the server choose",
 )
 async def submit_enhanced_task(request: Request, response: Response, services: Deps) -> TaskView:
-    """The same body as submit; the server chooses what is left out. `plan.choices` says what it chose and why."""
-    return _accepted(response, await submit(request, services))
+    """The same body as submit; the server chooses what is left out, the model too: by the inputs, I2V-A14B where there
+    is an image and T2V-A14B for text alone. `plan.choices` says what it chose and why.
+    """
+    return _accepted(response, await submit(request, services, choose_model=True))
 
 
 @router.get(
     "",
     response_model=TaskPage,
-    responses=manual.ok(examples.PAGE) | manual.problems(422),
+    responses=manual.ok(examples.PAGE) | manual.wrong_parameter(examples.WRONG_LIMIT),
+    dependencies=[Depends(only(*ListQuery.model_fields))],
     summary="List tasks, newest first",
 )
 async def list_tasks(query: Annotated[ListQuery, Query()], response: Response, services: Deps) -> TaskPage:
@@ -112,11 +116,11 @@ async def cancel_task(task_id: TaskId, services: Deps) -> TaskView:
     "/{task_id}/retry",
     status_code=202,
     response_model=TaskView,
-    responses=manual.accepted(examples.QUEUED) | manual.problems(404, 409, 429),
+    responses=manual.accepted(examples.QUEUED) | manual.problems(404, 409, 429, 503, 507),
     summary="Run a failed or cancelled task again",
 )
 async def retry_task(task_id: TaskId, response: Response, services: Deps) -> TaskView:
-    """Queues a new task with the same request, seed included; the old one stays as it is."""
+    """Queues a new task with the same request, seed included, planned anew; the old one stays as it is."""
     task = await services.threads.call(tasks.retry, services, task_id)
     return _accepted(response, Submitted(task, replayed=False))
 
@@ -129,7 +133,9 @@ async def retry_task(task_id: TaskId, response: Response, services: Deps) -> Tas
     summary="Delete a task and its files",
 )
 async def delete_task(task_id: TaskId, services: Deps) -> None:
-    """Cancels the task if it has not ended, then removes its record and its files."""
+    """Cancels the task if it has not ended, then removes its record, its files and its pictures, unless another task
+    has the same picture.
+    """
     await services.threads.call(tasks.delete, services, task_id)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from wan22.api import manual
+from wan22.api import examples, manual
 from wan22.api.handlers import files
+from wan22.api.query import only
 from wan22.api.routes.generation import TaskId
 from wan22.api.sending import send_file
 from wan22.api.services import Deps
@@ -23,7 +24,10 @@ Attachment = Annotated[bool, Query(description="Ask the browser to save the file
 @router.get(
     "",
     response_class=Response,
-    responses=manual.file(*files.MEDIA_TYPES.values()) | manual.problems(404, 416, 422),
+    responses=manual.file(*files.MEDIA_TYPES.values())
+    | manual.problems(404, 416)
+    | manual.wrong_parameter(examples.WRONG_INDEX),
+    dependencies=[Depends(only("download"))],
     summary="Fetch a finished file",
 )
 async def get_output(
@@ -38,7 +42,8 @@ async def get_output(
 @router.get(
     "/thumbnail",
     response_class=Response,
-    responses=manual.file("image/jpeg") | manual.problems(404, 416, 422),
+    responses=manual.file("image/jpeg") | manual.problems(404, 416) | manual.wrong_parameter(examples.WRONG_INDEX),
+    dependencies=[Depends(only())],
     summary="Fetch a still of a finished file",
 )
 async def get_thumbnail(request: Request, task_id: TaskId, n: Index, services: Deps) -> Response:

@@ -15,7 +15,7 @@ const cards = new Map();
 const early = new Map(); // previews of tasks that are not in the list yet
 const deleted = new Set(); // an answer that was under way may still have them
 const list = byId("list");
-let older = null;
+let older; // the cursor of the next page; null once the last one is shown
 
 function show(task) {
   const known = cards.get(task.task_id);
@@ -62,7 +62,7 @@ async function tellWeights() {
 
 async function refresh() {
   const page = await api.list();
-  older ??= page.next_cursor;
+  if (older === undefined) older = page.next_cursor;
   const oldest = page.tasks.at(-1)?.task_id ?? "";
   const there = new Set(page.tasks.map((task) => task.task_id));
   for (const id of [...cards.keys()]) {

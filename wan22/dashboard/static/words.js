@@ -47,7 +47,7 @@ export function asked(task) {
   const request = task.request;
   const parts = [task.model_type, `${request.width}×${request.height}`];
   if (request.num_frames > 1) parts.push(`${request.num_frames} frames`, `${request.fps} fps`);
-  parts.push(`${request.steps} steps`, `seed ${request.seed}`);
+  parts.push(`${request.steps} ${request.steps === 1 ? "step" : "steps"}`, `seed ${request.seed}`);
   if (task.plan.variant === "demo") parts.push("demo weights");
   return parts.map((part) => part.replaceAll(" ", "\u00a0")).join(" · ");
 }
