@@ -51,7 +51,7 @@ class Painter:
             for frame in range(render.num_frames):
                 reporter.check()
                 channels = (columns + 4 * frame + seed, rows + 2 * frame, columns + rows)
-                writer.write(np.stack(channels, axis=-1).astype(np.uint8))
+                writer.write(np.stack(channels, axis=-1).astype(np.uint8), check=reporter.check)
                 reporter.progress((frame + 1) / render.num_frames)
             reporter.phase(Phase.ENCODE)
-            return writer.finish(seed, check=reporter.check)
+            return writer.finish(seed, check=reporter.check, progress=reporter.progress)

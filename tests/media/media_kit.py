@@ -58,7 +58,7 @@ def make(outputs: Outputs, plan: Render, **request: Any) -> Artifact:
         return finish(made, plan)
 
 
-def finish(made: OutputWriter, plan: Render, check: Callable[[], None] | None = None) -> Artifact:
+def finish(made: OutputWriter, plan: Render, check: Callable[[], None] = lambda: None) -> Artifact:
     """Write all frames, then finish."""
     for frame in frames(plan):
         made.write(frame)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import psutil
 import pytest
 from media_kit import TASK, fake_ffmpeg, finish, make, names, render, writer
 
 from wan22.errors import Cancelled, DiskFull, EncoderFailed
 from wan22.media.ffmpeg import NEEDED_ENCODERS, FramePipe, check_ffmpeg, find_ffmpeg
-from wan22.media.outputs import Outputs
+from wan22.media.outputs import Outputs, OutputWriter
 from wan22.media.recipes import recipe
 
 scripts = pytest.mark.skipif(sys.platform == "win32", reason="Windows starts no scripts by their first line")
@@ -150,6 +151,44 @@ def test_an_ffmpeg_that_talks_without_end_does_not_block(tmp_path: Path) -> None
     assert make(Outputs(tmp_path / "home", ffmpeg=fake_ffmpeg(tmp_path, body)), render()).size_bytes == 1
 
 
+def shares(made: OutputWriter, frame: npt.NDArray[np.uint8], count: int) -> list[float]:
+    """What is told while an output of that many frames is finished."""
+    told: list[float] = []
+    with made:
+        for _ in range(count):
+            made.write(frame)
+        made.finish(1, progress=told.append)
+    assert told == sorted(set(told)), "each is more than the one before"
+    return told
+
+
+def test_the_frames_left_when_the_last_has_come_are_counted_as_they_are_encoded(tmp_path: Path) -> None:
+    """Noise of a size whose encoding takes seconds, most of them after the last frame has gone into the pipe."""
+    noise = np.random.default_rng(0).integers(0, 256, (1080, 1920, 3)).astype(np.uint8)
+    told = shares(writer(Outputs(tmp_path, encoder_threads=1), render(1920, 1080, 40)), noise, 40)
+    assert len(told) > 2
+    assert 0 < told[0] < 1
+    assert told[-1] == 1
+
+
+@pytest.mark.parametrize("output_format", ["mp4", "gif", "png"])
+def test_a_finish_comes_to_1_however_short_it_is(tmp_path: Path, output_format: str) -> None:
+    frame = np.zeros((48, 64, 3), np.uint8)
+    assert shares(writer(Outputs(tmp_path), render(frames=1), output_format=output_format), frame, 1)[-1] == 1
+
+
+@scripts
+def test_what_ffmpeg_counts_does_not_push_out_why_it_failed(tmp_path: Path) -> None:
+    body = """
+sys.stdin.buffer.read()
+sys.stderr.write('the codec is on strike\\n')
+for frame in [*range(20_000), 'N/A']:
+    print(f'frame={frame}', 'fps=1.0', 'progress=continue', sep='\\n')
+sys.exit(3)"""
+    with pytest.raises(EncoderFailed, match=r"ended with code 3: the codec is on strike"):
+        make(Outputs(tmp_path / "home", ffmpeg=fake_ffmpeg(tmp_path, body)), render())
+
+
 @scripts
 def test_a_cancel_ends_an_ffmpeg_that_never_does(tmp_path: Path) -> None:
     body = "open('pid', 'w').write(str(os.getpid())); sys.stdin.buffer.read(); time.sleep(600)"
@@ -165,14 +204,31 @@ def test_a_cancel_ends_an_ffmpeg_that_never_does(tmp_path: Path) -> None:
     assert not psutil.pid_exists(int(pid_file.read_text()))
 
 
+def write_often(pipe: FramePipe, frame: memoryview, check: Callable[[], None]) -> None:
+    """More frames than can be on their way to an ffmpeg that takes none."""
+    for _ in range(50):
+        pipe.write(frame, check)
+
+
 @scripts
-def test_a_write_that_hangs_can_be_ended_from_another_thread(tmp_path: Path) -> None:
-    pipe = FramePipe(fake_ffmpeg(tmp_path, "time.sleep(600)"), [], folder=tmp_path)
-    timer = threading.Timer(0.3, pipe.abort)
-    timer.start()
-    with pytest.raises(EncoderFailed, match="ended with code"):
-        pipe.write(memoryview(bytes(10_000_000)))
-    timer.join()
+def test_a_write_that_hangs_can_be_cancelled(tmp_path: Path) -> None:
+    """ffmpeg takes nothing: one frame is on its way, one waits, and for the next there is no room."""
+    pipe, frame = FramePipe(fake_ffmpeg(tmp_path, "time.sleep(600)"), [], folder=tmp_path), memoryview(bytes(10**7))
+
+    def check() -> None:
+        raise Cancelled("stop")
+
+    with pytest.raises(Cancelled):
+        write_often(pipe, frame, check)
+    pipe.abort()
+    pipe.abort()  # a second one finds nothing to do
+
+
+@scripts
+def test_a_frame_after_ffmpegs_end_is_an_error(tmp_path: Path) -> None:
+    pipe = FramePipe(fake_ffmpeg(tmp_path, "sys.exit(3)"), [], folder=tmp_path)
+    with pytest.raises(EncoderFailed, match="ended with code 3"):
+        write_often(pipe, memoryview(bytes(10**6)), lambda: None)
 
 
 def test_an_interrupt_at_the_keyboard_is_not_for_the_encoder(tmp_path: Path) -> None:

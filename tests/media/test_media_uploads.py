@@ -51,6 +51,22 @@ def test_an_unknown_picture_is_not_found(tmp_path: Path) -> None:
         Uploads(tmp_path).open(PICTURE.ref)
 
 
+def test_a_removed_picture_is_gone_and_may_be_removed_again(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path)
+    uploads.save(PICTURE)
+    for _ in range(2):
+        uploads.remove(PICTURE.ref.id)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("odd", ["", "..", "../x", "upl_", "upl_" + "G" * 32, f"{PICTURE.ref.id}.png"])
+def test_no_other_file_can_be_removed(tmp_path: Path, odd: str) -> None:
+    (tmp_path / "x.png").write_bytes(b"")
+    with pytest.raises(NotFound):
+        Uploads(tmp_path / "uploads").remove(odd)
+    assert names(tmp_path) == ["x.png"]
+
+
 @pytest.mark.parametrize("left", [0, 20, 60])
 def test_a_stored_picture_that_was_damaged_is_told(tmp_path: Path, left: int) -> None:
     uploads = Uploads(tmp_path)

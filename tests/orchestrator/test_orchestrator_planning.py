@@ -78,6 +78,28 @@ def test_a_last_image_keeps_the_last_frame(tmp_path: Path) -> None:
     assert (plan.render.keep[0], plan.render.keep[-1], len(plan.render.keep)) == (0, 16, 16)
 
 
+@pytest.mark.parametrize(
+    ("given", "model"),
+    [((), ModelType.T2V_A14B), (("image",), ModelType.I2V_A14B), (("image", "last_image"), ModelType.I2V_A14B)],
+)
+def test_a_model_is_chosen_from_the_inputs_where_that_is_asked_for(
+    tmp_path: Path, given: tuple[str, ...], model: ModelType
+) -> None:
+    pictures = dict.fromkeys(given, ImageRef(id="upl_" + "0" * 32, width=64, height=64))
+    request, plan = planner(tmp_path).prepare(Draft(prompt="a cat"), **pictures, choose_model=True)
+    assert request.model_type is model
+    assert (plan.choices[0].what, plan.choices[0].choice) == ("model", model.value)
+    assert plan.choices[0].why
+
+
+def test_a_model_that_is_named_is_not_chosen(tmp_path: Path) -> None:
+    request, plan = planner(tmp_path).prepare(
+        CAT.model_copy(update={"model_type": ModelType.TI2V_5B}), choose_model=True
+    )
+    assert request.model_type is ModelType.TI2V_5B
+    assert "model" not in {choice.what for choice in plan.choices}
+
+
 def test_wrong_requests_and_missing_weights_get_no_plan(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="model_type"):
         planner(tmp_path).prepare(Draft(prompt="a cat"))

@@ -29,11 +29,17 @@ _STILL_OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
 class Encoder(Protocol):
     """Takes frames of the crop's size and makes one file of the output's size."""
 
-    def write(self, frame: Frame) -> None:
-        """The next frame. Raises EncoderFailed or DiskFull."""
+    def write(self, frame: Frame, check: Callable[[], None]) -> None:
+        """The next frame; while the encoder is behind, `check` is called, and may raise.
 
-    def close(self, check: Callable[[], None] | None = None) -> None:
-        """Complete the file. `check` is called while that lasts, and may raise. Raises EncoderFailed or DiskFull."""
+        Raises EncoderFailed or DiskFull.
+        """
+
+    def close(self, check: Callable[[], None], progress: Callable[[float], None]) -> None:
+        """Complete the file; while that lasts, `check` is called, and may raise, and `progress` with growing shares.
+
+        Raises EncoderFailed or DiskFull.
+        """
 
     def abort(self) -> None:
         """Stop at once; what is in the file by then is waste."""
@@ -67,14 +73,27 @@ class VideoEncoder:
             threads=settings.threads,
         )
         self._pipe = FramePipe(settings.ffmpeg or find_ffmpeg(), arguments, folder=part.parent)
+        self._written = 0
 
-    def write(self, frame: Frame) -> None:
-        """The next frame; blocks while ffmpeg is behind."""
-        self._pipe.write(np.ascontiguousarray(frame).data.cast("B"))
+    def write(self, frame: Frame, check: Callable[[], None]) -> None:
+        """The next frame; waits while ffmpeg is behind."""
+        self._pipe.write(np.ascontiguousarray(frame).data.cast("B"), check)
+        self._written += 1
 
-    def close(self, check: Callable[[], None] | None = None) -> None:
-        """Wait for ffmpeg to complete the file."""
-        self._pipe.close(check)
+    def close(self, check: Callable[[], None], progress: Callable[[float], None]) -> None:
+        """Wait for ffmpeg to complete the file; progress is through the frames that it had not encoded by now."""
+        before = told = self._pipe.encoded_frames
+
+        def look() -> None:
+            nonlocal told
+            check()
+            encoded = self._pipe.encoded_frames
+            if told < encoded < self._written:
+                told = encoded
+                progress((encoded - before) / (self._written - before))
+
+        self._pipe.close(look)
+        progress(1.0)
 
     def abort(self) -> None:
         """Kill ffmpeg."""
@@ -95,16 +114,17 @@ class StillEncoder:
         self._size = (render.output_width, render.output_height)
         self._image: Image.Image | None = None
 
-    def write(self, frame: Frame) -> None:
+    def write(self, frame: Frame, check: Callable[[], None]) -> None:
         """The only frame."""
         self._image = Image.fromarray(np.ascontiguousarray(frame))
 
-    def close(self, check: Callable[[], None] | None = None) -> None:
+    def close(self, check: Callable[[], None], progress: Callable[[float], None]) -> None:
         """Scale and save."""
         if self._image is None:
             raise EncoderFailed("No frame came to be saved; retry the task.")
         with disk_errors("The picture"):
             scaled(self._image, self._size).save(self._part, self._format, **self._options)
+        progress(1.0)
 
     def abort(self) -> None:
         """Forget the frame."""

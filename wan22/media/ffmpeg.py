@@ -5,13 +5,11 @@ ffmpeg reads nothing but raw frames that we made: it is never given a caller's f
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from typing import IO, cast
 import imageio_ffmpeg
 
 from wan22.errors import DiskFull, EncoderFailed
+from wan22.media.pipes import Count, Feeder, Tail
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +28,6 @@ CURE = "Install imageio-ffmpeg again, which brings an ffmpeg that works; `wan22 
 _ASK_TIMEOUT_S = 30.0
 _END_TIMEOUT_S = 600.0  # for what is left to encode after the last frame; seconds, even at 1080p on two cores
 _POLL_S = 0.1
-_TAIL_BYTES = 2_000
 
 if sys.platform == "win32":
     _NO_WINDOW = subprocess.CREATE_NO_WINDOW
@@ -102,7 +100,7 @@ class FramePipe:
             self._process = subprocess.Popen(
                 [str(path), *arguments],
                 stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=folder,
                 start_new_session=True,  # Ctrl+C is for the server, which ends its encoders itself
@@ -110,23 +108,33 @@ class FramePipe:
             )
         except OSError as error:
             raise EncoderFailed(f"ffmpeg can't be started: {_reason(error)}.", hint=CURE) from error
-        self._frames = cast(IO[bytes], self._process.stdin)  # there, since PIPE was asked for
-        self._words = _Tail(cast(IO[bytes], self._process.stderr))
+        self._frames = Feeder(cast(IO[bytes], self._process.stdin))  # there, since PIPE was asked for
+        self._words = Tail(cast(IO[bytes], self._process.stderr))
+        self._count = Count(cast(IO[bytes], self._process.stdout))
 
-    def write(self, frame: memoryview) -> None:
-        """Hand over bytes; blocks while ffmpeg is behind, and holds nothing back. Raises EncoderFailed or DiskFull."""
-        try:
-            self._frames.write(frame)
-        except (OSError, ValueError) as error:  # the pipe broke, or `abort` closed it
-            raise self._failure() from error
+    @property
+    def encoded_frames(self) -> int:
+        """How many frames ffmpeg says it has encoded; it says so some times a second."""
+        return self._count.frames
+
+    def write(self, frame: memoryview, check: Callable[[], None] = lambda: None) -> None:
+        """Hand over bytes, which must stay as they are; while ffmpeg is behind, `check` is called and may raise.
+
+        Raises EncoderFailed or DiskFull.
+        """
+        while not self._frames.offer(frame, _POLL_S):
+            check()
+        if self._frames.error:
+            raise self._failure() from self._frames.error
 
     def close(self, check: Callable[[], None] | None = None) -> None:
         """End the input and wait for ffmpeg to end well; `check` is called ten times a second and may raise.
 
         Raises EncoderFailed or DiskFull, with ffmpeg's last words.
         """
-        with contextlib.suppress(OSError):
-            self._frames.close()
+        while not self._frames.offer(None, _POLL_S):
+            if check:
+                check()
         deadline = time.monotonic() + _END_TIMEOUT_S
         if check:
             check()
@@ -138,14 +146,15 @@ class FramePipe:
         if self._process.returncode != 0:
             raise self._failure()
         self._words.close()
+        self._count.wait()
 
     def abort(self) -> None:
         """Kill ffmpeg, if it still runs, and wait until it is gone."""
         self._process.kill()
         self._process.wait()
-        with contextlib.suppress(OSError):
-            self._frames.close()
+        self._frames.end()
         self._words.close()
+        self._count.wait()
 
     def _has_ended(self, patience_s: float) -> bool:
         try:
@@ -164,23 +173,3 @@ class FramePipe:
             return DiskFull("The video could not be written: no space is left on the disk.")
         last = " / ".join(words.splitlines()[-3:]) or "it said nothing"
         return EncoderFailed(f"ffmpeg ended with code {self._process.returncode}: {last}", hint=CURE)
-
-
-class _Tail:
-    """Drains a stream, so that its writer never blocks, and keeps the end of it."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self._tail = b""
-        self._thread = threading.Thread(target=self._drain, name="ffmpeg-words", daemon=True)
-        self._thread.start()
-
-    def close(self) -> str:
-        """The last words, once the stream has ended (or after a second, if somebody else holds it open)."""
-        self._thread.join(1.0)
-        return self._tail.decode(errors="replace").strip()
-
-    def _drain(self) -> None:
-        with self._stream:
-            for line in self._stream:
-                self._tail = (self._tail + line)[-_TAIL_BYTES:]

@@ -37,6 +37,7 @@ def recipe(
     size = (render.output_width, render.output_height)
     return [
         *("-hide_banner", "-loglevel", "error", "-nostdin", "-y"),
+        *("-nostats", "-progress", "pipe:1", "-stats_period", "0.2"),  # apart from stderr, which has the errors
         *("-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", f"{render.crop_width}x{render.crop_height}"),
         *("-framerate", str(fps), "-i", "pipe:0", "-an", "-map_metadata", "-1"),
         *("-fflags", "+bitexact", "-flags:v", "+bitexact"),

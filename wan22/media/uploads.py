@@ -52,6 +52,15 @@ class Uploads:
             except (OSError, SyntaxError, ValueError) as error:
                 raise InvalidImage(_DAMAGED) from error
 
+    def remove(self, upload_id: str) -> None:
+        """Remove the picture of that id; a missing one is fine. That nothing needs it any more is the caller's word.
+
+        Raises NotFound for what can't be an id.
+        """
+        if not _ID.fullmatch(upload_id):
+            raise NotFound(_GONE)
+        remove_file(self._folder / f"{upload_id}.png")
+
     def sweep(self) -> int:
         """Remove what a dead process left half-written; gives the number of files. Only before the first `save`."""
         return sweep_parts(self._folder)

@@ -70,10 +70,11 @@ class OutputWriter:
         remove_file(self._thumbnail_part)
         self._leave_folder()
 
-    def write(self, frame: Frame) -> None:
+    def write(self, frame: Frame, *, check: Callable[[], None] = lambda: None) -> None:
         """The next rendered frame, uint8 RGB of (render.height, render.width, 3); each is given once, in order.
 
-        Raises EncoderFailed or DiskFull.
+        It must stay as it is until the next one has been taken. While the encoder is behind, `check` (a reporter's) is
+        called, and may raise. Raises EncoderFailed or DiskFull.
         """
         encoder = self._open()
         self._check_frame(frame)
@@ -84,18 +85,25 @@ class OutputWriter:
         trimmed = trim(frame, self._render)
         if position == self._cover:
             self._thumbnail = thumbnail(trimmed, self._render)
-        encoder.write(trimmed)
+        encoder.write(trimmed, check)
 
-    def finish(self, seed: int, *, check: Callable[[], None] | None = None) -> Artifact:
+    def finish(
+        self,
+        seed: int,
+        *,
+        check: Callable[[], None] = lambda: None,
+        progress: Callable[[float], None] = lambda _: None,
+    ) -> Artifact:
         """Complete the files and give them their names; `seed` goes into the Artifact.
 
-        `check` (a reporter's) is called while the encoder works off its last frames, and may raise to stop it.
-        Raises EncoderFailed, also where frames are missing, and DiskFull.
+        While the encoder works off its last frames, `check` (a reporter's) is called, and may raise to stop it, and
+        `progress` with the share of them that is done, up to 1. Raises EncoderFailed, also where frames are missing,
+        and DiskFull.
         """
         encoder = self._open()
         if self._rendered != self._render.num_frames or self._thumbnail is None:
             raise EncoderFailed(f"{self._rendered} of {self._render.num_frames} frames were rendered; retry the task.")
-        encoder.close(check)
+        encoder.close(check, progress)
         with disk_errors("The video"):
             self._thumbnail.save(self._thumbnail_part, "JPEG", quality=85)
             artifact = self._artifact(seed)

@@ -72,9 +72,9 @@ class Orchestrator:
             latents = denoise(model, request, render, text, image, seed=seed, reporter=reporter)
             with self._outputs.create(task.task_id, index, fence, request=request, render=render) as writer:
                 for frame in decode(model, latents, reporter):
-                    writer.write(frame)
+                    writer.write(frame, check=reporter.check)
                 reporter.phase(Phase.ENCODE)
-                made.append(writer.finish(seed, check=reporter.check))
+                made.append(writer.finish(seed, check=reporter.check, progress=reporter.progress))
         return tuple(made)
 
     def _discard(self, task: Task) -> None:

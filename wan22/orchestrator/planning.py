@@ -11,7 +11,7 @@ from wan22.models.geometry import render_for
 from wan22.models.resolve import resolve
 from wan22.models.variants import Models, Variant
 from wan22.settings import DeviceSettings
-from wan22.tasks import Choice, Draft, ImageRef, Plan, Request
+from wan22.tasks import Choice, Draft, ImageRef, ModelType, Plan, Request
 
 SEED_BITS = 32
 """Of a seed that we pick: short enough to read aloud, and in every other program's range."""
@@ -26,16 +26,26 @@ class Planner:
         self._probe = probe
 
     def prepare(
-        self, draft: Draft, *, image: ImageRef | None = None, last_image: ImageRef | None = None
+        self,
+        draft: Draft,
+        *,
+        image: ImageRef | None = None,
+        last_image: ImageRef | None = None,
+        choose_model: bool = False,
     ) -> tuple[Request, Plan]:
         """The request with every default filled in, and how it will be done.
 
+        `choose_model`: a model that the draft leaves out is chosen from the inputs, and is the plan's first choice.
         Raises InvalidRequest naming each wrong field, ModelMissing if the asked-for weights are not on disk, and
         ConfigurationError if the configured device is not there.
         """
+        choice = _model_for(image, last_image) if choose_model and draft.model_type is None else None
+        if choice:
+            draft = draft.model_copy(update={"model_type": ModelType(choice.choice)})
         variant = self._models.for_draft(draft)
         request = resolve(draft, variant, image=image, last_image=last_image, pick_seed=_pick_seed)
-        return request, self.plan(request, variant)
+        plan = self.plan(request, variant)
+        return request, plan.model_copy(update={"choices": (choice, *plan.choices)}) if choice else plan
 
     def plan(self, request: Request, variant: Variant) -> Plan:
         """How `request` will be carried out with the weights of `variant` on this machine."""
@@ -43,17 +53,15 @@ class Planner:
         device = choose_device(machine, self._settings.device)
         precision = choose_precision(machine, device, request.quantization or self._asked_precision())
         offload, offload_why = choose_offload(
-            self._models.weights_bytes(variant), gpu_of(machine, device), self._settings.vram_reserve_bytes
+            self._models.loaded_bytes(variant, precision.dtypes),
+            gpu_of(machine, device),
+            self._settings.vram_reserve_bytes,
         )
         return Plan(
             variant=variant.name,
             model_files=f"{variant.spec.slug}/{variant.name}",
             device=device,
-            precision={
-                "transformer": precision.transformer,
-                "text_encoder": precision.text_encoder,
-                "vae": precision.vae,
-            },
+            precision=precision.dtypes,
             offload=offload,
             render=render_for(
                 width=request.width,
@@ -65,7 +73,7 @@ class Planner:
             ),
             choices=(
                 Choice(what="variant", choice=variant.name, why=variant.why),
-                Choice(what="device", choice=device, why=_device_why(machine, device)),
+                Choice(what="device", choice=device, why=_device_why(machine, self._settings.device, device)),
                 Choice(what="precision", choice=precision.transformer, why=precision.why),
                 Choice(what="offload", choice=offload, why=offload_why),
             ),
@@ -75,10 +83,24 @@ class Planner:
         return None if self._settings.precision == "auto" else self._settings.precision
 
 
+def _model_for(image: ImageRef | None, last_image: ImageRef | None) -> Choice:
+    """The model for what there is to begin with; the two A14B, as Wan's best."""
+    if last_image is not None:
+        return Choice(what="model", choice=ModelType.I2V_A14B.value, why="it is the one that takes a last image")
+    if image is not None:
+        return Choice(what="model", choice=ModelType.I2V_A14B.value, why="there is an image to begin with")
+    return Choice(what="model", choice=ModelType.T2V_A14B.value, why="there is a text and no image")
+
+
 def _pick_seed() -> int:
     return secrets.randbits(SEED_BITS)
 
 
-def _device_why(machine: Machine, device: str) -> str:
-    gpu = gpu_of(machine, device)
-    return f"{gpu.name} is there and torch can use it" if gpu else "no GPU that torch can use was found"
+def _device_why(machine: Machine, setting: str, device: str) -> str:
+    if setting != "auto":
+        return "the setting device.device says so"
+    if gpu := gpu_of(machine, device):
+        return f"{gpu.name} is there and torch can use it"
+    if machine.gpus:
+        return f"{machine.gpus[0].name} is there, but the installed torch is a CPU build"
+    return "Apple's GPU is there" if device == "mps" else "no GPU that torch can use was found"
