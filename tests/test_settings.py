@@ -46,6 +46,17 @@ def test_home_is_one_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert storage.database_path.parent == storage.outputs_dir.parent == storage.uploads_dir.parent == tmp_path
 
 
+def test_a_tilde_is_the_users_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAN22_STORAGE__HOME", "~/wan22")
+    assert load_settings().storage.home == Path.home() / "wan22"
+
+
+def test_a_misspelt_room_in_the_environment_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAN22_SRVER__PORT", "9999")
+    with pytest.raises(ConfigurationError, match="WAN22_SRVER__PORT"):
+        load_settings()
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
@@ -60,6 +71,17 @@ def test_a_wrong_file_is_answered_with_what_to_correct(tmp_path: Path, text: str
     path.write_text(text, "utf-8")
     with pytest.raises(ConfigurationError, match=named):
         load_settings(path)
+
+
+def test_a_wrong_value_is_not_repeated_and_its_place_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "wan22.toml"
+    path.write_text("[server]\napi_key = 12345\n", "utf-8")
+    with pytest.raises(ConfigurationError, match=r"server\.api_key .* Correct it in .*wan22\.toml") as refusal:
+        load_settings(path)
+    assert "12345" not in refusal.value.detail
+    monkeypatch.setenv("WAN22_MODELS__VARIANT", "real")
+    with pytest.raises(ConfigurationError, match=r"'dev' or 'demo'\. Correct it in WAN22_MODELS__VARIANT\."):
+        load_settings()
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -12,16 +12,18 @@ from wan22 import __version__
 from wan22.api.app import create_app
 from wan22.api.services import Services
 from wan22.dashboard.pages import add_pages
+from wan22.hardware.choose import choose_device
 from wan22.hardware.probe import probe
 from wan22.media.outputs import Outputs
 from wan22.media.uploads import Uploads
 from wan22.models.variants import Models
-from wan22.orchestrator.orchestrator import Orchestrator
+from wan22.orchestrator.orchestrator import Orchestrator, RunResult
 from wan22.orchestrator.planning import Planner
 from wan22.orchestrator.residency import ModelKey, Residency
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.loader import preload
 from wan22.pipelines.process import prepare_process, use_threads
+from wan22.queue.claim import Claim
 from wan22.queue.feed import Feed
 from wan22.queue.queue import Queue
 from wan22.settings import Settings
@@ -36,8 +38,10 @@ class Runtime:
     def __init__(self, settings: Settings, *, painter: Callable[[Outputs], Runner] | None = None) -> None:
         """Build everything; `painter` makes a runner that stands in for the models.
 
-        Raises ConfigurationError, StoreError or DiskFull if the folders or the database can't be used.
+        Raises ConfigurationError if the device of the settings is not there, and ConfigurationError, StoreError or
+        DiskFull if the folders or the database can't be used.
         """
+        choose_device(probe(), settings.device.device)  # now, or every submit would be refused later
         self.settings = settings
         with ExitStack() as closing:
             self._build(closing, painter)
@@ -65,11 +69,15 @@ class Runtime:
         residency: Residency[LoadedModel] = Residency(budget, self._announce)
         closing.callback(residency.close)
         orchestrator = Orchestrator(self.models, residency, self.outputs, self.uploads)
-        return lambda claim: orchestrator.run(claim.task, claim.fence, claim.reporter)
+
+        def run(claim: Claim) -> RunResult:
+            use_threads(self.settings.device.threads)  # here, since it holds for the calling thread
+            return orchestrator.run(claim.task, claim.fence, claim.reporter)
+
+        return run
 
     def _warm_up(self) -> None:
         prepare_process()
-        use_threads(self.settings.device.threads)
         preload()
 
     def _announce(self, what: EventType, key: ModelKey) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -23,9 +24,14 @@ from wan22.errors import ConfigurationError
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
+VariantChoice = Literal["auto", "dev", "demo"]
+PrecisionChoice = Literal["auto", "fp16", "bf16", "fp32"]
+LevelChoice = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
 
 def _default_home() -> Path:
-    return Path(os.environ.get("WAN22_HOME") or platformdirs.user_data_dir("wan22", appauthor=False))
+    named = os.environ.get("WAN22_HOME")
+    return Path(named).expanduser() if named else platformdirs.user_data_path("wan22", appauthor=False)
 
 
 class Room(BaseModel):
@@ -46,6 +52,11 @@ class StorageSettings(Room):
         ge=0,
         description="New tasks are refused when less is free on the disk of `home`.",
     )
+
+    @field_validator("home")
+    @classmethod
+    def _expanded(cls, home: Path) -> Path:
+        return home.expanduser()
 
     @property
     def database_path(self) -> Path:
@@ -73,13 +84,20 @@ class ServerSettings(Room):
         description="If set, every request must carry it; a must on any address but loopback.",
     )
     allowed_hosts: tuple[str, ...] = Field(
-        default=(), description="Names, beside the loopback ones, under which browsers may reach the server."
+        default=(),
+        description="Names, beside the loopback ones, under which the server may be reached, as studio.example; with "
+        "`host` 0.0.0.0 or :: the addresses of this machine need not be named.",
     )
     allowed_origins: tuple[str, ...] = Field(
         default=(), description="Exact origins of other web pages that may call the API, as https://studio.example."
     )
     max_body_bytes: int = Field(default=1_000_000, ge=1_000, description="Largest request body without an image.")
     max_image_body_bytes: int = Field(default=64_000_000, ge=1_000, description="Largest request body with an image.")
+    max_connections: int = Field(
+        default=500,
+        ge=2,
+        description="Connections at a time, event streams among them; with this many open, requests get a 503.",
+    )
     shutdown_grace_s: float = Field(
         default=10.0, ge=0, description="How long a stop waits for the running task before it goes back to the queue."
     )
@@ -102,7 +120,7 @@ class ModelsSettings(Room):
     models_dirs: tuple[Path, ...] = Field(
         default=(), description="Folders searched for <slug>/<variant>/ before `home`/models, the first match wins."
     )
-    variant: Literal["auto", "dev", "demo"] = Field(
+    variant: VariantChoice = Field(
         default="auto", description="auto uses the real weights (dev) of a model where they are on disk, else demo."
     )
     ram_fraction: float = Field(
@@ -114,7 +132,7 @@ class DeviceSettings(Room):
     """What computes, and how precisely."""
 
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:N or mps.")
-    precision: Literal["auto", "fp16", "bf16", "fp32"] = Field(
+    precision: PrecisionChoice = Field(
         default="auto", description="Of the transformers where a request does not say; auto asks the device."
     )
     vram_reserve_bytes: int = Field(
@@ -133,9 +151,7 @@ class MediaSettings(Room):
 class LogSettings(Room):
     """What the server writes about itself."""
 
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="Prompts are logged at DEBUG only."
-    )
+    level: LevelChoice = Field(default="INFO", description="Prompts are logged at DEBUG only.")
 
 
 class Settings(BaseSettings):
@@ -177,6 +193,13 @@ def _reading(path: Path | None) -> type[Settings]:
     return FromFile
 
 
+def _stray_variables() -> list[str]:
+    """Variables that look like settings and name no room; pydantic-settings passes over them in silence."""
+    rooms = tuple(f"WAN22_{room.upper()}__" for room in Settings.model_fields)
+    named = (name for name in os.environ if name.upper().startswith("WAN22_") and "__" in name)
+    return sorted(name for name in named if not name.upper().startswith(rooms))
+
+
 def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
     """The settings of this process. `overrides` are values by room, as a command's flags give them.
 
@@ -186,12 +209,26 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
     path = config or (Path(named) if named else None)
     if path and not path.is_file():
         raise ConfigurationError(f"There is no settings file {path}. Name another with --config or WAN22_CONFIG.")
+    if stray := _stray_variables():
+        raise ConfigurationError(f"{stray[0]} sets nothing. Rooms are {', '.join(Settings.model_fields)}; correct it.")
     try:
         return _reading(path)(**overrides)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise ConfigurationError(f"The settings can't be used: {wrong}. Correct them in {path or 'WAN22_*'}.") from None
+        raise ConfigurationError(" ".join(_complaint(item, path) for item in error.errors())) from None
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"The settings can't be read: {error}. Correct them in {path or 'WAN22_*'}."
         ) from error
+
+
+def _complaint(item: ErrorDetails, path: Path | None) -> str:
+    """One wrong setting: what is wrong, without the value, which may be a secret, and where it was set."""
+    names = [str(part) for part in item["loc"]]
+    unknown = item["type"] == "extra_forbidden"
+    what = "there is no such setting" if unknown else item["msg"].replace("Input should", "it should")
+    variable = f"WAN22_{'__'.join(names[:2])}".upper()
+    if variable in map(str.upper, os.environ):
+        where = f"in {variable}"
+    else:
+        where = f"in {path}" if path else f"where it was given, in a flag or in {variable}"
+    return f"The setting {'.'.join(names)} can't be used: {what}. Correct it {where}."

@@ -58,17 +58,43 @@ def test_an_open_door_without_a_key_is_refused_in_one_sentence(host: str) -> Non
     answered = run("serve", "--host", host)
     assert answered.returncode == 2
     assert answered.stdout == ""
-    assert answered.stderr.splitlines() == [
+    assert answered.stderr.splitlines()[:1] == [
         f"wan22: Listening on {host!r} opens the server to other machines and needs an API key; "
         "set WAN22_SERVER__API_KEY, or listen on 127.0.0.1."
     ]
 
 
-def test_a_setting_that_is_wrong_is_named() -> None:
-    answered = run("serve", "--precision", "fp12")
+@pytest.mark.parametrize(
+    ("flag", "value", "cure"),
+    [
+        ("--precision", "fp12", "'bf16'"),
+        ("--variant", "x", "'demo'"),
+        ("--log-level", "loud", "'info'"),
+        ("--port", "99999", "65535"),
+    ],
+)
+def test_a_flag_that_is_wrong_is_named_with_what_it_may_be(flag: str, value: str, cure: str) -> None:
+    answered = run("serve", flag, value)
     assert answered.returncode == 2
-    assert "device.precision" in answered.stderr
-    assert "Traceback" not in answered.stderr
+    assert flag in answered.stderr
+    assert cure in answered.stderr
+    assert "WAN22_" not in answered.stderr
+
+
+def test_a_variable_that_is_wrong_is_named() -> None:
+    answered = run("serve", WAN22_SERVER__PORT="99999")
+    assert answered.returncode == 2
+    assert answered.stderr.startswith(
+        "wan22: The setting server.port can't be used: it should be less than or equal to 65535. "
+        "Correct it in WAN22_SERVER__PORT."
+    )
+
+
+def test_a_device_that_is_not_there_ends_the_start(tmp_path: Path) -> None:
+    answered = run("serve", "--port", "0", "--device", "cuda:99", WAN22_HOME=str(tmp_path))
+    assert answered.returncode == 2
+    assert answered.stderr.startswith("wan22: device.device asks for cuda:99")
+    assert not (tmp_path / "wan22.db").exists()
 
 
 def test_a_settings_file_that_is_not_there(tmp_path: Path) -> None:

@@ -14,10 +14,13 @@ from typer.testing import CliRunner
 from wan22.cli import checks
 from wan22.cli.app import app
 from wan22.cli.background import served
-from wan22.cli.finding import Finding
-from wan22.cli.model_checks import check_models
+from wan22.cli.finding import Finding, size_words
+from wan22.cli.model_checks import check_models, verdict_on
+from wan22.hardware.choose import choose_device
 from wan22.hardware.machine import Gpu, Machine
+from wan22.models.catalogue import SPECS
 from wan22.settings import load_settings
+from wan22.tasks import ModelType
 
 GB = 10**9
 CARD = Gpu(0, "NVIDIA GeForce RTX 4080", 16 * GB, 15 * GB, (8, 9), "552.22")
@@ -96,7 +99,73 @@ def test_models_of_a_bare_machine(tmp_path: Path) -> None:
     settings = load_settings(storage={"home": tmp_path})
     findings = list(check_models(BARE, settings))
     assert states(findings) == [("device", "ok"), ("T2V-A14B", "ok"), ("I2V-A14B", "ok"), ("TI2V-5B", "ok")]
-    assert all("demo weights" in finding.text for finding in findings[1:])
+    assert all("demo weights are in use" in finding.text for finding in findings[1:])
+    assert all("takes hours" in finding.text for finding in findings[1:])
+    cure = findings[1].cure
+    assert "Wan-AI/Wan2.2-T2V-A14B-Diffusers" in cure
+    assert str(tmp_path / "models" / "t2v-A14B" / "dev") in cure
+
+
+def judged(machine: Machine, **device: str) -> dict[str, tuple[str, ...]]:
+    """What speaks against the real weights of each model."""
+    settings = load_settings(device=device).device
+    device_name = choose_device(machine, settings.device)
+    return {
+        spec.model_type.value: verdict_on(spec, machine, device_name, settings).obstacles for spec in SPECS.values()
+    }
+
+
+def test_much_ram_and_a_16_gb_card_are_enough_for_all() -> None:
+    assert set(judged(replace(STUDIO, ram_total_bytes=128 * GB)).values()) == {()}
+
+
+def test_ram_that_is_too_small_is_told_with_both_figures() -> None:
+    """Two experts, the text encoder and the VAE: (2 x 14.29 + 5.68 + 0.13) G numbers of 2 bytes."""
+    against = judged(STUDIO)
+    assert against["T2V-A14B"] == ("68.8 GB of RAM are needed, there are 64.0 GB",)
+    assert against["TI2V-5B"] == ()
+    assert "137.5 GB of RAM are needed" in judged(BARE)["T2V-A14B"][0], "a CPU computes in fp32"
+
+
+def test_a_card_that_is_too_small_or_too_old() -> None:
+    small = replace(CARD, vram_total_bytes=8 * GB)
+    old = replace(CARD, name="Tesla T4", compute_capability=(7, 5))
+    against = judged(replace(STUDIO, ram_total_bytes=256 * GB, gpus=(small,)))
+    assert against["I2V-A14B"] == ("10.0 GB of VRAM are needed, there are 8.0 GB",)
+    assert against["TI2V-5B"] == ()
+    against = judged(replace(STUDIO, ram_total_bytes=256 * GB, gpus=(old,)))
+    assert against["T2V-A14B"] == ("compute capability 8.0 is needed, Tesla T4 has 7.5",)
+    assert against["TI2V-5B"] == ()
+
+
+def test_a_card_that_holds_all_needs_no_ram_for_it() -> None:
+    large = replace(CARD, vram_total_bytes=144 * GB)
+    assert judged(replace(STUDIO, ram_total_bytes=32 * GB, gpus=(large,)))["T2V-A14B"] == ()
+
+
+def put_real_weights(folder: Path) -> None:
+    """What looks like whole weights of TI2V-5B."""
+    configs = {"tokenizer": "tokenizer_config.json", "scheduler": "scheduler_config.json"}
+    names = SPECS[ModelType.TI2V_5B].components
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        (folder / name / configs.get(name, "config.json")).write_text("{}")
+        stem = "model" if name == "text_encoder" else "diffusion_pytorch_model"
+        (folder / name / f"{stem}.safetensors").write_bytes(b"weights")
+    (folder / "model_index.json").write_text(json.dumps({name: ["diffusers", name] for name in names}))
+
+
+def test_real_weights_that_are_left_aside_are_told(tmp_path: Path) -> None:
+    put_real_weights(tmp_path / "ti2v-5b" / "dev")
+    dirs = {"models_dirs": [tmp_path]}
+    used = list(check_models(BARE, load_settings(storage={"home": tmp_path}, models=dirs)))[-1]
+    assert (used.state, used.text.partition(" and ")[0]) == ("warn", "the real weights are in use")
+    aside = load_settings(storage={"home": tmp_path}, models={**dirs, "variant": "demo"})
+    assert "set models.variant to auto" in list(check_models(BARE, aside))[-1].cure
+
+
+def test_sizes_in_words() -> None:
+    assert [size_words(size) for size in (0, 4_120_000, 999_900_000, GB)] == ["0.0 MB", "4.1 MB", "999.9 MB", "1.0 GB"]
 
 
 def test_real_weights_that_are_asked_for_and_missing(tmp_path: Path) -> None:

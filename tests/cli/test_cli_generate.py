@@ -93,7 +93,13 @@ def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
 def test_wrong_fields_are_told_by_flag_with_exit_code_2() -> None:
     _, told = (process := start("a cat", "--fps", "7")).communicate(timeout=60)
     assert process.returncode == 2
-    assert told.startswith("wan22: --fps must be one of 8, 12, 16, 24")
+    assert told.startswith("wan22: --fps: must be one of 8, 12, 16, 24")
+
+
+def test_a_prompt_that_is_empty_is_told_by_its_name() -> None:
+    _, told = (process := start("")).communicate(timeout=60)
+    assert process.returncode == 2
+    assert told.startswith("wan22: prompt: T2V-A14B needs")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")

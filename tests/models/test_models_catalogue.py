@@ -57,6 +57,12 @@ def test_image_to_video_shifts_less_at_480p(model_type: ModelType, area: int, sh
     assert SPECS[model_type].defaults.flow_shift_for(area) == shift
 
 
+@pytest.mark.parametrize(("model_type", "in_bf16"), [(T2V, 68.8), (I2V, 68.8), (TI2V, 22.8)])
+def test_the_size_of_the_real_weights(model_type: ModelType, in_bf16: float) -> None:
+    """GB: both experts, the text encoder and the VAE."""
+    assert round(2 * sum(SPECS[model_type].parameters.values()) / 1e9, 1) == in_bf16
+
+
 def test_the_negative_prompt_is_wans_own_list() -> None:
     words = SPECS[T2V].negative_prompt.split("，")
     assert (len(words), words[0], words[-1]) == (28, "色调艳丽", "倒着走")

@@ -14,18 +14,16 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
-
-import imageio_ffmpeg
 
 from wan22.cli.address import answers, configured_url
-from wan22.cli.finding import GB, Finding, fail, ok, warn
+from wan22.cli.finding import GB, Finding, fail, failed_by, ok, warn
+from wan22.errors import EncoderFailed
 from wan22.hardware.machine import Machine
+from wan22.media import ffmpeg
 from wan22.settings import Settings
+from wan22.store.schema import OLDEST_SQLITE
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 13)
-OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
-NEEDED_ENCODERS = ("libx264", "libvpx-vp9", "gif")
 LOW_DISK_BYTES = 20 * GB
 LOW_RAM_BYTES = 8 * GB
 TORCH_TIMEOUT_S = 120
@@ -128,25 +126,21 @@ def check_home(settings: Settings) -> Finding:
 
 def check_ffmpeg() -> Finding:
     """ffmpeg and the encoders that outputs need."""
-    cure = "Install imageio-ffmpeg again; it brings an ffmpeg that has them all."
     try:
-        program = imageio_ffmpeg.get_ffmpeg_exe()
-        listed = subprocess.run(
-            [program, "-hide_banner", "-encoders"], capture_output=True, text=True, timeout=30, check=True
-        ).stdout
-    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
-        return fail("ffmpeg", f"ffmpeg can't be run: {error}", cure)
-    missing = [name for name in NEEDED_ENCODERS if f" {name} " not in listed]
-    if missing:
-        return fail("ffmpeg", f"{Path(program).name} lacks {', '.join(missing)}", cure)
-    return ok("ffmpeg", f"{Path(program).name} with {', '.join(NEEDED_ENCODERS)}")
+        found = ffmpeg.check_ffmpeg()
+    except EncoderFailed as error:
+        return failed_by("ffmpeg", error)
+    if found.missing:
+        return fail("ffmpeg", f"{found.path} lacks {', '.join(found.missing)}", ffmpeg.CURE)
+    return ok("ffmpeg", f"ffmpeg {found.version} with {', '.join(ffmpeg.NEEDED_ENCODERS)}")
 
 
 def check_sqlite() -> Finding:
     """The SQLite that Python was built with."""
     text = f"SQLite {sqlite3.sqlite_version}"
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        return fail("sqlite", f"{text} is too old", "Use a Python that comes with SQLite 3.37 or newer.")
+        oldest = ".".join(map(str, OLDEST_SQLITE))
+        return fail("sqlite", f"{text} is too old", f"Use a Python that comes with SQLite {oldest} or newer.")
     return ok("sqlite", text)
 
 

@@ -9,11 +9,12 @@ from wan22.errors import Wan22Error
 
 State = Literal["ok", "warn", "fail"]
 GB = 1_000_000_000
+MB = 1_000_000
 
 
 @dataclass(frozen=True)
 class Finding:
-    """`warn` works less well than it could; `fail` keeps the server from working. `cure` is empty when all is well."""
+    """`warn` works less well than it could, `fail` keeps the server from working; `cure` is what can be done."""
 
     name: str
     state: State
@@ -25,9 +26,9 @@ class Finding:
         return asdict(self)
 
 
-def ok(name: str, text: str) -> Finding:
-    """All is well."""
-    return Finding(name, "ok", text)
+def ok(name: str, text: str, cure: str = "") -> Finding:
+    """All is well; `cure` may tell what more could be had."""
+    return Finding(name, "ok", text, cure)
 
 
 def warn(name: str, text: str, cure: str) -> Finding:
@@ -43,3 +44,8 @@ def fail(name: str, text: str, cure: str) -> Finding:
 def failed_by(name: str, error: Wan22Error) -> Finding:
     """What one of our errors says; it ends in its own cure."""
     return fail(name, error.detail, error.hint)
+
+
+def size_words(size_bytes: int) -> str:
+    """Bytes as people say them: GB, or MB below one."""
+    return f"{size_bytes / GB:.1f} GB" if size_bytes >= GB else f"{size_bytes / MB:.1f} MB"

@@ -1,16 +1,20 @@
-"""What `doctor` says of the models: which weights are on disk, and how this machine would run them."""
+"""What `doctor` says of the models: which weights are in use, whether the real ones suit the machine, where they go."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from wan22.cli.finding import GB, Finding, failed_by, ok, warn
+from wan22.cli.finding import Finding, failed_by, ok, size_words, warn
 from wan22.errors import ConfigurationError, ModelMissing
-from wan22.hardware.choose import choose_device, choose_offload, choose_precision
+from wan22.hardware.choose import choose_device, choose_offload, choose_precision, gpu_of
 from wan22.hardware.machine import Gpu, Machine
-from wan22.models.variants import Models, Variant
-from wan22.settings import Settings
+from wan22.models.catalogue import SPECS, ModelSpec
+from wan22.models.variants import DTYPE_BYTES, Models
+from wan22.settings import DeviceSettings, Settings
 from wan22.tasks import ModelType
+
+HELD = {"none": "held whole", "group": "streamed from RAM"}
 
 
 def check_models(machine: Machine, settings: Settings) -> Iterator[Finding]:
@@ -22,33 +26,63 @@ def check_models(machine: Machine, settings: Settings) -> Iterator[Finding]:
         return
     yield ok("device", device)
     models = Models(settings.models, settings.storage.home / "models")
-    for model_type in ModelType:
-        yield _check_model(models, model_type, machine, device, settings)
+    for model_type, spec in SPECS.items():
+        yield _check_model(models, model_type, verdict_on(spec, machine, device, settings.device))
 
 
-def _check_model(models: Models, model_type: ModelType, machine: Machine, device: str, settings: Settings) -> Finding:
+@dataclass(frozen=True)
+class Verdict:
+    """How a model's real weights would run on a machine, and what speaks against it."""
+
+    how: str
+    obstacles: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"don't suit this machine: {'; '.join(self.obstacles)}" if self.obstacles else f"fit: {self.how}"
+
+
+def verdict_on(spec: ModelSpec, machine: Machine, device: str, settings: DeviceSettings) -> Verdict:
+    """Judge by the weights' bytes in the precision that would be chosen, and by the least that a GPU must have."""
+    precision = choose_precision(machine, device, None if settings.precision == "auto" else settings.precision)
+    size = sum(count * DTYPE_BYTES[precision.dtypes[part]] for part, count in spec.parameters.items())
+    gpu = gpu_of(machine, device)
+    offload, _ = choose_offload(size, gpu, settings.vram_reserve_bytes)
+    obstacles = list(_of_gpu(spec, gpu))
+    if (gpu is None or offload == "group") and size > machine.ram_total_bytes:
+        obstacles.append(f"{size_words(size)} of RAM are needed, there are {size_words(machine.ram_total_bytes)}")
+    if device == "cpu":
+        obstacles.append("without a GPU that torch can use, a video takes hours")
+    return Verdict(f"{size_words(size)}, {precision.transformer} on {device}, {HELD[offload]}", tuple(obstacles))
+
+
+def _of_gpu(spec: ModelSpec, gpu: Gpu | None) -> Iterator[str]:
+    if gpu and gpu.vram_total_bytes < spec.min_vram_bytes:
+        yield f"{size_words(spec.min_vram_bytes)} of VRAM are needed, there are {size_words(gpu.vram_total_bytes)}"
+    if gpu and gpu.compute_capability and gpu.compute_capability < spec.min_compute_capability:
+        needed, there = (".".join(map(str, figure)) for figure in (spec.min_compute_capability, gpu.compute_capability))
+        yield f"compute capability {needed} is needed, {gpu.name} has {there}"
+
+
+def _check_model(models: Models, model_type: ModelType, verdict: Verdict) -> Finding:
+    """A warning where real weights are in use that don't suit the machine; the demo weights suit any."""
     try:
         variant = models.get(model_type)
     except ModelMissing as error:
         return failed_by(model_type.value, error)
-    how = _how_it_runs(models, variant, machine, device, settings)
-    report = models.describe(model_type)
     if variant.name == "dev":
-        return ok(model_type.value, f"the real weights, {how}")
-    if report.state == "partial":
-        return warn(model_type.value, f"the demo weights, {how}. {report.why}", "Copy the missing files again.")
-    return ok(model_type.value, f"the demo weights, {how}. {report.why}")
-
-
-def _how_it_runs(models: Models, variant: Variant, machine: Machine, device: str, settings: Settings) -> str:
-    asked = None if settings.device.precision == "auto" else settings.device.precision
-    precision = choose_precision(machine, device, asked)
+        text = f"the real weights are in use and {verdict}"
+        cure = "Use TI2V-5B, the smallest, or set models.variant to demo."
+        return warn(model_type.value, text, cure) if verdict.obstacles else ok(model_type.value, text)
     size = models.weights_bytes(variant)
-    offload, _ = choose_offload(size, _gpu(machine, device), settings.device.vram_reserve_bytes)
-    words = {"none": "held whole", "group": "streamed from RAM"}
-    held = f"{size / GB:.1f} GB on disk" if size else "built when they are first needed"
-    return f"{held}, {precision.transformer} on {device}, {words.get(offload, offload)}"
+    held = size_words(size) if size else "built when they are first needed"
+    text = f"the demo weights are in use ({held}); the real ones {verdict}"
+    report = models.describe(model_type)
+    if report.state == "partial":
+        return warn(model_type.value, f"{text}. {report.why}", "Copy the missing files again.")
+    return ok(model_type.value, text, f"To use the real ones, {_way_to_real(models, variant.spec, report.state)}.")
 
 
-def _gpu(machine: Machine, device: str) -> Gpu | None:
-    return next((gpu for gpu in machine.gpus if device == f"cuda:{gpu.index}"), None)
+def _way_to_real(models: Models, spec: ModelSpec, state: str) -> str:
+    if state == "ready":
+        return "set models.variant to auto"
+    return f"put {spec.repository} in diffusers layout into {models.place_for(spec)}"

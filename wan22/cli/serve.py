@@ -12,27 +12,38 @@ import typer
 from wan22.cli.flags import Config, Home, help_of, settings_from
 from wan22.cli.listen import is_loopback
 from wan22.errors import ConfigurationError
-from wan22.settings import DeviceSettings, LogSettings, ModelsSettings, ServerSettings, Settings
+from wan22.settings import (
+    DeviceSettings,
+    LevelChoice,
+    LogSettings,
+    ModelsSettings,
+    PrecisionChoice,
+    ServerSettings,
+    Settings,
+    VariantChoice,
+)
 
 
 def serve(
     host: Annotated[str | None, typer.Option(help=help_of(ServerSettings, "host"))] = None,
-    port: Annotated[int | None, typer.Option(help=help_of(ServerSettings, "port"))] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help=help_of(ServerSettings, "port"))] = None,
     config: Config = None,
     home: Home = None,
     models_dir: Annotated[
         list[Path] | None, typer.Option(help=help_of(ModelsSettings, "models_dirs") + " May be repeated.")
     ] = None,
-    variant: Annotated[str | None, typer.Option(help=help_of(ModelsSettings, "variant"))] = None,
+    variant: Annotated[VariantChoice | None, typer.Option(help=help_of(ModelsSettings, "variant"))] = None,
     device: Annotated[str | None, typer.Option(help=help_of(DeviceSettings, "device"))] = None,
-    precision: Annotated[str | None, typer.Option(help=help_of(DeviceSettings, "precision"))] = None,
+    precision: Annotated[PrecisionChoice | None, typer.Option(help=help_of(DeviceSettings, "precision"))] = None,
     api_key: Annotated[
         str | None,
         typer.Option(
             help=help_of(ServerSettings, "api_key") + " Better in WAN22_SERVER__API_KEY, which other users can't see."
         ),
     ] = None,
-    log_level: Annotated[str | None, typer.Option(help=help_of(LogSettings, "level"))] = None,
+    log_level: Annotated[
+        LevelChoice | None, typer.Option(case_sensitive=False, help=help_of(LogSettings, "level"))
+    ] = None,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log every HTTP request.")] = False,
 ) -> None:
     """Run the server until Ctrl+C."""

@@ -12,8 +12,9 @@ from types import FrameType
 import typer
 import uvicorn
 
-from wan22 import __version__
 from wan22.cli.address import noted
+from wan22.cli.banner import announcement
+from wan22.cli.connections import MAX_HEAD_BYTES, BoundedProtocol
 from wan22.cli.listen import bind, url_of
 from wan22.cli.local import log_to_stderr
 from wan22.runtime import Runtime
@@ -36,7 +37,8 @@ class _Announcing(uvicorn.Server):
 def run(settings: Settings, *, access_log: bool) -> None:
     """Serve until a signal, then stop in good order: no new connections, the running task finished or put back.
 
-    Raises ConfigurationError if the address or the home can't be had, StoreError or DiskFull if the home can't be used.
+    Raises ConfigurationError if the address, the device or the home can't be had, StoreError or DiskFull if the home
+    can't be used.
     """
     log_to_stderr(settings.log.level)
     signal.signal(signal.SIGTERM, _leave)
@@ -55,22 +57,12 @@ def run(settings: Settings, *, access_log: bool) -> None:
             logging.getLogger(__name__).info("The server has stopped.", extra={"action": "server.stopped"})
 
 
-def announcement(sockets: list[socket.socket], home: str) -> list[str]:
-    """What to say once the server listens."""
-    url = url_of(sockets[0])
-    others = ", ".join(url_of(bound) for bound in sockets[1:])
-    return [
-        f"WAN22 {__version__} listens on {url}" + (f" and {others}" if others else ""),
-        f"  dashboard  {url}/",
-        f"  API        {url}/docs",
-        f"  home       {home}",
-        "Stop it with Ctrl+C.",
-    ]
-
-
 def _config(runtime: Runtime, *, access_log: bool) -> uvicorn.Config:
     return uvicorn.Config(
         runtime.app,
+        http=BoundedProtocol,
+        limit_concurrency=runtime.settings.server.max_connections,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         lifespan="on",
         access_log=access_log,
         log_config=None,

@@ -29,6 +29,8 @@ SMALL_AREA = 864 * 480  # "480p" in Wan's advice: 832x480, and 854x480, which is
 MIN_FRAMES_WITH_LAST_IMAGE = 5  # the first and the last picture need a latent frame each, the second one has 4 frames
 DEFAULT_STRENGTH = 0.6  # ours: image to image keeps the layout and changes what the prompt names
 
+TEXT_ENCODER_PARAMETERS = 5_680_910_336  # the encoder of UMT5-XXL, the same for all three
+
 # sample_neg_prompt of Wan's shared_config.py; the models were tuned with it, so that a translation would do less.
 NEGATIVE_PROMPT = (
     "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，"
@@ -71,12 +73,23 @@ class ModelSpec:
     takes_image: TakesImage
     takes_last_image: bool
     repository: str  # the weights in diffusers layout
+    transformer_parameters: int  # of one expert; these counts are what diffusers builds from the repository's configs
+    vae_parameters: int
+    min_vram_bytes: int  # ours: with weights streamed from RAM, at 16 frames and 720p
+    min_compute_capability: tuple[int, int]  # ours: 8.0 has bf16, without which the two experts were not tried
     licence: str = "Apache-2.0"
     negative_prompt: str = NEGATIVE_PROMPT
     temporal_stride: int = 4  # frames in a latent frame after the first, so that 4n + 1 frames can be rendered
     # Ours. The product promises 8 to 16 frames, and up to `max_frames` on request: Wan's own default, which is
     # `max_frames`, would make a first try on one consumer GPU take many times as long.
     num_frames: int = 16
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        """How many numbers the real weights are, by the name that a precision has for them; all experts together."""
+        experts = 1 if self.boundary_ratio is None else 2
+        transformers = experts * self.transformer_parameters
+        return {"transformer": transformers, "text_encoder": TEXT_ENCODER_PARAMETERS, "vae": self.vae_parameters}
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -104,6 +117,10 @@ _T2V = ModelSpec(
     takes_image="never",
     takes_last_image=False,
     repository="Wan-AI/Wan2.2-T2V-A14B-Diffusers",
+    transformer_parameters=14_288_491_584,
+    vae_parameters=126_892_531,
+    min_vram_bytes=10_000_000_000,
+    min_compute_capability=(8, 0),
 )
 
 _I2V = ModelSpec(
@@ -122,6 +139,10 @@ _I2V = ModelSpec(
     takes_image="always",
     takes_last_image=True,
     repository="Wan-AI/Wan2.2-I2V-A14B-Diffusers",
+    transformer_parameters=14_288_901_184,
+    vae_parameters=126_892_531,
+    min_vram_bytes=10_000_000_000,
+    min_compute_capability=(8, 0),
 )
 
 _TI2V = ModelSpec(
@@ -139,6 +160,10 @@ _TI2V = ModelSpec(
     takes_image="optional",
     takes_last_image=False,
     repository="Wan-AI/Wan2.2-TI2V-5B-Diffusers",
+    transformer_parameters=4_999_787_712,
+    vae_parameters=704_688_668,
+    min_vram_bytes=6_000_000_000,
+    min_compute_capability=(7, 0),
 )
 
 SPECS = MappingProxyType({spec.model_type: spec for spec in (_T2V, _I2V, _TI2V)})

@@ -96,6 +96,10 @@ class Models:
         counts = files.parameters(variant.path)
         return sum(count * DTYPE_BYTES[precision[name.removesuffix("_2")]] for name, count in counts.items())
 
+    def place_for(self, spec: ModelSpec) -> Path:
+        """The folder where the real weights are looked for first, whether it is there or not."""
+        return self._roots[0] / spec.slug / "dev"
+
     def _dev(self, spec: ModelSpec, report: VariantReport) -> Variant:
         if report.state != "ready" or report.path is None:
             raise ModelMissing(f"{report.why} {self._cure(spec)}")
@@ -112,7 +116,7 @@ class Models:
 
     def _cure(self, spec: ModelSpec) -> str:
         return (
-            f"Put {spec.repository} in diffusers layout into {self._roots[0] / spec.slug / 'dev'}, "
+            f"Put {spec.repository} in diffusers layout into {self.place_for(spec)}, "
             "or set models.variant to auto for the small embedded weights."
         )
 
