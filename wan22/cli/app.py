@@ -76,7 +76,7 @@ def _say(error: Wan22Error) -> None:
             typer.echo(f"wan22: {flags.get(wrong.field, wrong.field)}: {wrong.message}", err=True)
     else:
         typer.echo(f"wan22: {error.detail}", err=True)
-    if error.hint:
+    if error.hint and not isinstance(error, (ConfigurationError, InvalidRequest)):  # whose own words end in the cure
         typer.echo(f"  {error.hint}", err=True)
 
 
