@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from pipelines_kit import I2V, PICTURE, STEPS, T2V, TI2V, Recorder, ask, frames_of, latents_of
+from pipelines_kit import I2V, PICTURE, STEPS, T2V, TI2V, Recorder, ask, frames_of, latents_of, load_from
 
-from wan22.errors import Cancelled, OutOfMemory
+from wan22.errors import Cancelled, GenerationFailed, OutOfMemory
 from wan22.tasks import Phase
 
 
@@ -85,3 +85,17 @@ def test_running_out_of_memory_inside_a_block_has_its_name(models) -> None:
         latents_of(model, request)
     handle.remove()
     assert latents_of(model, request).equal(before)
+
+
+@pytest.mark.parametrize(("model_type", "expert", "steps"), [(T2V, 0, 1), (T2V, 1, STEPS), (TI2V, 0, 1)])
+def test_weights_that_overflow_end_the_run_at_their_first_step_with_a_cure(demos, model_type, expert, steps) -> None:
+    import torch
+
+    model, reporter = load_from(demos(model_type), model_type), Recorder()
+    with torch.no_grad():
+        model.experts[expert].proj_out.weight.fill_(3e38)
+    with pytest.raises(
+        GenerationFailed, match=r"while denoising\. .* quantization fp32, another seed or another size\."
+    ):
+        latents_of(model, ask(model_type), reporter=reporter)
+    assert all(step < steps for _, step, _ in reporter.told)

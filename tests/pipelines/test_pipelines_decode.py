@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pipelines_kit import SIDE, T2V, TI2V, Recorder, frames_of, load_from
+from pipelines_kit import SIDE, T2V, TI2V, Recorder, counting, frames_of, load_from
 
+from wan22.errors import GenerationFailed
 from wan22.pipelines.latents import denormalised, normalised
 from wan22.pipelines.phases import decode
 from wan22.tasks import Phase
@@ -52,6 +53,31 @@ def test_tiles_give_the_frames_of_one_call(demos, model_type) -> None:
     assert np.array_equal(tiled, at_once(model, latents))
     assert not np.array_equal(tiled, whole)
     assert reporter.checks[Phase.DECODE] == 16 * 3 * len(model.vae.decoder.up_blocks)
+
+
+@both
+@pytest.mark.parametrize("tiles", [1, 16])
+def test_the_first_frame_is_there_before_the_next_latent_frame_is_begun(demos, model_type, tiles) -> None:
+    model = load_from(demos(model_type), model_type)
+    model.vae.enable_tiling(*([64, 64, 48, 48] if tiles > 1 else []))
+    with counting(model.vae.decoder) as calls:
+        calls_by_frame = [calls[0] for _ in decode(model, random_latents(model, side=160), Recorder())]
+    assert calls_by_frame == [tiles] + 4 * [2 * tiles] + 4 * [3 * tiles]
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_pixels_that_are_no_numbers_end_the_run_with_a_cure(demos, value) -> None:
+    """An infinity too, which the clamp would make a white pixel of."""
+    import torch
+
+    model = load_from(demos(TI2V), TI2V)
+    with torch.no_grad():
+        model.vae.decoder.conv_out.bias[0] = value
+    with pytest.raises(
+        GenerationFailed, match=r"while decoding\. .* quantization fp32, another seed or another size\."
+    ):
+        frames_of(model, random_latents(model))
+    assert set(model.vae._feat_map) == {None}
 
 
 @both

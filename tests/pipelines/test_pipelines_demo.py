@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
@@ -96,6 +97,27 @@ def test_a_build_that_fails_leaves_nothing(tmp_path) -> None:
     with pytest.raises(OSError, match="demo"):
         build_demo(TI2V, tmp_path / "demo")
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
+
+
+def test_what_killed_builds_left_is_swept_and_what_others_are_building_is_not(tmp_path) -> None:
+    parts = [tmp_path / name for name in (".demo.1.part", ".demo.2.part", ".dev.3.part")]
+    for part in parts:
+        (part / "vae").mkdir(parents=True)
+    for old in (parts[0], parts[2]):
+        os.utime(old, (0, 0))
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "model_index.json").touch()
+    build_demo(TI2V, tmp_path / "demo")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".demo.2.part", ".dev.3.part", "demo"]
+
+
+@every_type
+def test_its_settings_are_the_catalogue_s(demos, model_type) -> None:
+    spec, folder = SPECS[model_type], demos(model_type)
+    index = json.loads((folder / "model_index.json").read_text("utf-8"))
+    scheduler = json.loads((folder / "scheduler" / "scheduler_config.json").read_text("utf-8"))
+    assert index["boundary_ratio"] == spec.boundary_ratio
+    assert scheduler["flow_shift"] == spec.demo_defaults.flow_shift
 
 
 tokenizer = cache(demo_parts.tokenizer)

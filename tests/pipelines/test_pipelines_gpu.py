@@ -8,6 +8,7 @@ import pytest
 from pipelines_kit import I2V, PICTURE, T2V, TI2V, Recorder, ask, frames_of, latents_of, load_from
 
 from wan22.errors import Cancelled
+from wan22.pipelines.phases import decode
 from wan22.tasks import Phase
 
 GPU = "cuda:0"
@@ -60,6 +61,25 @@ def test_cancelled_while_weights_are_streamed(demos, at) -> None:
     again = latents_of(model, request)
     assert again.isfinite().all()
     assert again.equal(latents_of(load_from(demos(T2V), T2V, device=GPU, offload="group"), request))
+
+
+@pytest.mark.parametrize("model_type", [T2V, TI2V])
+def test_tiles_of_a_longer_clip_take_no_more_memory(demos, model_type) -> None:
+    """Their features wait in host RAM, and each chunk of frames leaves the GPU before the next is decoded."""
+    import torch
+
+    model = load_from(demos(model_type), model_type, device=GPU, offload="group")
+    model.vae.enable_tiling(64, 64, 48, 48)
+    factor, peaks = model.vae.spatial_compression_ratio, []
+    for frames in (3, 3, 12):  # the first time cuDNN chooses its workspace
+        latents = torch.randn(1, model.vae.config.z_dim, frames, 320 // factor, 320 // factor, device=GPU)
+        gc.collect()
+        model.reset_peak()
+        before = torch.cuda.memory_allocated(GPU)
+        for _ in decode(model, latents, Recorder()):
+            pass
+        peaks.append(model.peak_vram_bytes() - before - 2 * latents.nbytes)
+    assert peaks[2] <= peaks[1] + 2_000_000
 
 
 def test_all_memory_comes_back(demos) -> None:

@@ -19,8 +19,7 @@ def passes(model, request, *images) -> list[int]:
 
 def steps_above(boundary: float, pipeline, request) -> int:
     """Steps of the high-noise expert, told by diffusers' own timesteps."""
-    scheduler = scheduler_for(pipeline.scheduler, flow_shift=request.flow_shift)
-    scheduler.set_timesteps(request.steps)
+    scheduler = scheduler_for(pipeline.scheduler, steps=request.steps, flow_shift=request.flow_shift)
     return int((scheduler.timesteps >= boundary * 1000).sum())
 
 

@@ -10,7 +10,7 @@ import weakref
 import pytest
 from pipelines_kit import I2V, PICTURE, T2V, TI2V, Recorder, ask, latents_of, load_from, plan_of
 
-from wan22.errors import Cancelled, ModelCorrupt, ModelMissing
+from wan22.errors import Cancelled, ModelCorrupt, ModelMissing, OutOfMemory
 from wan22.pipelines.loader import load, preload
 from wan22.tasks import ModelType
 
@@ -48,11 +48,10 @@ def test_each_model_has_the_pipelines_for_what_it_takes(models, model_type, text
     assert model.peak_vram_bytes() is None
 
 
-def test_both_pipelines_of_5b_share_their_weights_and_not_their_scheduler(models) -> None:
+def test_both_pipelines_of_5b_share_their_weights(models) -> None:
     text, image = models(TI2V).text, models(TI2V).image
     assert text.transformer is image.transformer
     assert text.vae is image.vae
-    assert text.scheduler is not image.scheduler
     assert image.config.expand_timesteps
 
 
@@ -78,6 +77,16 @@ def test_loading_can_be_cancelled(demos) -> None:
 
     with pytest.raises(Cancelled):
         load(demos(T2V), T2V, plan=plan_of(), reporter=Impatient())
+
+
+def test_running_out_of_memory_has_a_cure_that_helps_while_loading(demos) -> None:
+    class Full(Recorder):
+        def check(self) -> None:
+            raise MemoryError
+
+    with pytest.raises(OutOfMemory, match=r"while loading the model .*quantization bf16") as caught:
+        load(demos(T2V), T2V, plan=plan_of(), reporter=Full())
+    assert "frames" not in caught.value.detail + caught.value.hint
 
 
 def test_half_precision_keeps_what_must_be_exact(demos) -> None:

@@ -68,6 +68,16 @@ def test_the_name_given_keeps_nothing_of_the_frames_that_failed() -> None:
     assert caught.value.__cause__ is None
 
 
+def test_the_cure_is_that_of_what_was_being_done() -> None:
+    @names_oom("painting", cure="Buy a larger canvas.")
+    def paint() -> None:
+        raise MemoryError
+
+    with pytest.raises(OutOfMemory, match=r"Buy a larger canvas\.$") as caught:
+        paint()
+    assert caught.value.hint == "Buy a larger canvas."
+
+
 def test_other_errors_pass_as_they_are() -> None:
     @names_oom("painting")
     def paint() -> None:

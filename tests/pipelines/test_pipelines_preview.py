@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 
 import numpy as np
@@ -43,13 +44,14 @@ def test_a_preview_has_the_colours_of_the_picture(models) -> None:
     assert pixels[-20].mean(0)[2] > pixels[-20].mean(0)[0] + 50
 
 
-def test_a_vae_that_tells_nothing_has_no_previews(demos) -> None:
+@pytest.mark.parametrize("weight", [0.0, float("nan")])
+def test_a_vae_that_tells_nothing_has_no_previews(demos, weight) -> None:
     import torch
     from diffusers import AutoencoderKLWan
 
     vae = AutoencoderKLWan.from_pretrained(demos(T2V) / "vae")
     with torch.no_grad():
-        vae.quant_conv.weight.zero_()
+        vae.quant_conv.weight.fill_(weight)
     assert fit_preview_map(vae) is None
 
 
@@ -57,7 +59,7 @@ def test_without_a_map_nothing_is_shown(models) -> None:
     import torch
 
     reporter = Recorder()
-    Previews(lambda: None, reporter).offer(torch.zeros(1, 48, 1, 2, 2))
+    Previews(None, reporter).offer(torch.zeros(1, 48, 1, 2, 2))
     assert not reporter.previews
 
 
@@ -65,7 +67,7 @@ def test_previews_keep_their_distance(models) -> None:
     import torch
 
     clock, reporter = Clock(), Recorder()
-    previews = Previews(lambda: models(TI2V).preview_map, reporter, clock=clock)
+    previews = Previews(models(TI2V).preview_map, reporter, clock=clock)
     for _ in range(20):
         previews.offer(torch.zeros(1, 48, 1, 2, 2))
         clock.now += INTERVAL_S / 4
@@ -83,7 +85,7 @@ def test_what_a_preview_costs_decides_when_the_next_may_come(models) -> None:
             return super().paint(latents)
 
     slow = SlowMap(models(TI2V).preview_map.weights)
-    previews = Previews(lambda: slow, reporter, clock=clock)
+    previews = Previews(slow, reporter, clock=clock)
     previews.offer(torch.zeros(1, 48, 1, 2, 2))
     clock.now = 3.0 / MAX_SHARE - 0.1
     previews.offer(torch.zeros(1, 48, 1, 2, 2))
@@ -94,10 +96,17 @@ def test_what_a_preview_costs_decides_when_the_next_may_come(models) -> None:
 
 
 def test_a_preview_changes_no_number(models) -> None:
+    model = models(T2V)
+    expected = latents_of(model, ask(T2V))
+    reporter, without = Recorder(), dataclasses.replace(model, preview_map=None)
+    assert latents_of(without, ask(T2V), reporter=reporter).equal(expected)
+    assert not reporter.previews
+
+
+def test_fitting_the_map_draws_no_random_number_and_leaves_nothing_in_the_vae(models) -> None:
     import torch
 
-    state = torch.get_rng_state()
-    before = latents_of(models(T2V), ask(T2V))
-    models(T2V).__dict__.pop("preview_map", None)
-    assert latents_of(models(T2V), ask(T2V)).equal(before)
+    vae, state = models(TI2V).vae, torch.get_rng_state()
+    assert fit_preview_map(vae).weights.equal(models(TI2V).preview_map.weights)
     assert torch.get_rng_state().equal(state)
+    assert set(vae._enc_feat_map) == {None}

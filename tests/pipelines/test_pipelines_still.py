@@ -7,6 +7,7 @@ import pytest
 from pipelines_kit import I2V, PICTURE, SIDE, TI2V, Recorder, ask_still, counting, frames_of, latents_of, render_of
 
 from wan22.media.uploads import fit
+from wan22.models.catalogue import DEFAULT_STRENGTH
 from wan22.pipelines.phases import encode_image
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
@@ -39,13 +40,33 @@ def test_full_strength_is_the_text_alone(models) -> None:
 
 
 @both
-@pytest.mark.parametrize(("strength", "steps"), [(0.01, 1), (0.5, 2), (1.0, 4)])
-def test_only_the_last_steps_run_and_are_counted(models, model_type, strength, steps) -> None:
+@pytest.mark.parametrize(
+    ("strength", "flow_shift", "steps"),
+    [(0.01, 1.0, 1), (0.6, 1.0, 2), (1.0, 1.0, 4), (0.6, 3.0, 1), (0.8, 3.0, 2), (1.0, 3.0, 4)],
+)
+def test_only_steps_with_no_more_noise_than_asked_run_and_are_counted(
+    models, model_type, strength, flow_shift, steps
+) -> None:
+    """The shift leaves fewer of them: on a grid of four, sigmas are about 1, 3/4, 1/2, 1/4, or 1, 0.9, 3/4, 1/2."""
     model, reporter = models(model_type), Recorder()
+    request = ask_still(model_type, strength=strength).model_copy(update={"flow_shift": flow_shift})
     with counting(*model.experts) as counts:
-        latents_of(model, ask_still(model_type, strength=strength), PICTURE, reporter=reporter)
+        latents_of(model, request, PICTURE, reporter=reporter)
     assert sum(counts) == 2 * steps
     assert reporter.told[-1] == (1.0, steps, steps)
+
+
+@both
+def test_the_default_strength_keeps_the_picture(models, model_type) -> None:
+    """At a usual shift, where a share of the steps would begin at nine tenths of noise."""
+    model = models(model_type)
+    request = ask_still(model_type, strength=DEFAULT_STRENGTH).model_copy(update={"flow_shift": 5.0, "steps": 16})
+    start = encode_image(model, request, render_of(request), PICTURE, None, reporter=Recorder()).start
+    kept, lost = (
+        np.corrcoef(latents_of(model, other, PICTURE).flatten(), start.flatten())[0, 1]
+        for other in (request, request.model_copy(update={"strength": 1.0}))
+    )
+    assert kept > 0.15 > abs(lost)  # diluted by the many channels that hold no colour
 
 
 def test_the_picture_is_not_pinned_as_a_frame(models) -> None:

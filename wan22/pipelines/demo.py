@@ -1,33 +1,38 @@
 """Builds the small embedded models: real Wan pipelines with a few hundred thousand weights, made from a seed.
 
-They make moving colours and know no word; what they are for is that everything around a model runs, on any machine,
-exactly as with the real weights. The components themselves are in `demo_parts`.
+They paint noise in soft patches of colour, new ones every fourth frame, and know no word; only a picture that is given
+comes through, blurred. What they are for is that everything around a model runs, on any machine, exactly as with the
+real weights. The components themselves are in `demo_parts`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import shutil
+import time
 import uuid
 from pathlib import Path
 from typing import Any
 
 from wan22.errors import DiskFull
+from wan22.models.catalogue import SPECS
 from wan22.pipelines import demo_parts
 from wan22.pipelines.quiet import be_quiet
 from wan22.tasks import ModelType
 
-_BOUNDARY = {ModelType.T2V_A14B: 0.875, ModelType.I2V_A14B: 0.9}
-_FLOW_SHIFT = {ModelType.T2V_A14B: 3.0, ModelType.I2V_A14B: 3.0, ModelType.TI2V_5B: 5.0}
+_ABANDONED_S = 3600.0  # a build takes seconds; what is older was left by a process that was killed
 
 
 def build_demo(model_type: ModelType, folder: Path, *, seed: int = 0) -> None:
     """Make the small model in `folder` in diffusers layout, whole or not at all; nothing happens if it is there.
 
     The same seed gives the same weights. Several processes may build at once: the first one that is done wins.
-    Raises DiskFull, and OSError if the folder can't be written.
+    What killed builds have left beside the folder is removed. Raises DiskFull, and OSError if the folder can't be
+    written.
     """
+    _sweep(folder)
     if _is_whole(folder):
         return
     part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.part")
@@ -41,6 +46,14 @@ def build_demo(model_type: ModelType, folder: Path, *, seed: int = 0) -> None:
         raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    oldest = time.time() - _ABANDONED_S
+    for part in folder.parent.glob(f".{folder.name}.*.part"):
+        with contextlib.suppress(FileNotFoundError):  # another process was faster
+            if part.stat().st_mtime < oldest:
+                shutil.rmtree(part, ignore_errors=True)
 
 
 def _is_whole(folder: Path) -> bool:
@@ -71,18 +84,18 @@ def _pipeline(model_type: ModelType) -> Any:
     from diffusers import UniPCMultistepScheduler, WanImageToVideoPipeline, WanPipeline
 
     tokenizer = demo_parts.tokenizer()
-    boundary = _BOUNDARY.get(model_type)
+    spec = SPECS[model_type]
     kind = WanImageToVideoPipeline if model_type is ModelType.I2V_A14B else WanPipeline
     return kind(
         tokenizer=tokenizer,
         text_encoder=demo_parts.text_encoder(len(tokenizer)),
         vae=demo_parts.vae(model_type),
         scheduler=UniPCMultistepScheduler(
-            prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=_FLOW_SHIFT[model_type]
+            prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=spec.demo_defaults.flow_shift
         ),
         transformer=demo_parts.transformer(model_type),
-        transformer_2=None if boundary is None else demo_parts.transformer(model_type),
-        boundary_ratio=boundary,
+        transformer_2=None if spec.boundary_ratio is None else demo_parts.transformer(model_type),
+        boundary_ratio=spec.boundary_ratio,
         expand_timesteps=model_type is ModelType.TI2V_5B,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wan22.pipelines.demo_vae import shape_vae
+from wan22.pipelines.latents import CHANNELS, transformer_channels
 from wan22.tasks import ModelType
 
 TEXT_WIDTH = 32
@@ -47,12 +48,11 @@ def transformer(model_type: ModelType) -> Any:
     """Wan's transformer with two blocks; for I2V-A14B it takes the noise, the mask and the given frames."""
     from diffusers import WanTransformer3DModel
 
-    latent = 48 if model_type is ModelType.TI2V_5B else 16
     return WanTransformer3DModel(
         num_attention_heads=_HEADS,
         attention_head_dim=_HEAD_WIDTH,
-        in_channels=latent + 4 + latent if model_type is ModelType.I2V_A14B else latent,
-        out_channels=latent,
+        in_channels=transformer_channels(model_type),
+        out_channels=CHANNELS[model_type],
         text_dim=TEXT_WIDTH,
         freq_dim=64,
         ffn_dim=128,
@@ -64,20 +64,21 @@ def vae(model_type: ModelType) -> Any:
     """Wan 2.1's VAE for A14B, 2.2's for 5B, with few channels."""
     from diffusers import AutoencoderKLWan
 
+    z_dim = CHANNELS[model_type]
     common = {"dim_mult": [1, 2, 4, 4], "num_res_blocks": 1, "temperal_downsample": [False, True, True]}
     if model_type is not ModelType.TI2V_5B:
-        made = AutoencoderKLWan(base_dim=4, z_dim=16, **common)
+        made = AutoencoderKLWan(base_dim=4, z_dim=z_dim, **common)
     else:
         made = AutoencoderKLWan(
             base_dim=8,
-            z_dim=48,
+            z_dim=z_dim,
             is_residual=True,
             in_channels=12,
             out_channels=12,
             patch_size=2,
             scale_factor_spatial=16,
-            latents_mean=[0.0] * 48,  # as many as z_dim; the real ones are set below
-            latents_std=[1.0] * 48,
+            latents_mean=[0.0] * z_dim,  # as many as z_dim; the real ones are set below
+            latents_std=[1.0] * z_dim,
             **common,
         )
     shape_vae(made)

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from wan22.pipelines.finite import must_be_finite
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.memory import names_oom
 from wan22.pipelines.picture import ImageCondition
 from wan22.pipelines.preview import Previews
-from wan22.pipelines.schedule import noised, scheduler_for, skipped_steps
+from wan22.pipelines.schedule import noised, scheduler_for
 from wan22.pipelines.text import TextCondition
 from wan22.pipelines.watch import FINEST, watching
 from wan22.tasks import Phase, Render, Reporter, Request
@@ -33,18 +34,18 @@ def denoise(
     """The finished latents of one video, (1, z, T, h, w) float32, normalised.
 
     The same seed gives the same latents, bitwise, on the same machine: noise is drawn on the CPU, whatever computes.
-    Raises Cancelled between the transformers' blocks, and OutOfMemory; the model can be used again after both.
+    Raises Cancelled between the transformers' blocks, OutOfMemory, and GenerationFailed after the first step that
+    leaves no numbers; the model can be used again after all of them.
     """
     reporter.phase(Phase.DENOISE)
     frames = image.frames if image else None
-    skipped = skipped_steps(request.steps, request.strength)
-    with _prepared(model.image if frames else model.text, request, skipped) as pipeline:
+    with _prepared(model.image if frames else model.text, request) as pipeline:
         latents = _noise(pipeline, render, seed)
         if image and image.start is not None:
-            latents = noised(pipeline.scheduler, request.steps, clean=image.start, noise=latents)
+            latents = noised(pipeline.scheduler, clean=image.start, noise=latents)
         if frames:
             pipeline.prepared = (latents, *frames.tensors())
-        watch = _Watch(model, pipeline, reporter, request.steps - skipped)
+        watch = _Watch(model, pipeline, reporter)
         with watching(watch.blocks, watch.block):
             (finished,) = pipeline(
                 **_arguments(pipeline, request, render, text), latents=latents, callback_on_step_end=watch.step
@@ -53,10 +54,12 @@ def denoise(
 
 
 @contextmanager
-def _prepared(pipeline: Any, request: Request, skipped: int) -> Iterator[Any]:
+def _prepared(pipeline: Any, request: Request) -> Iterator[Any]:
     """The pipeline with the request's own scheduler; whatever happens, afterwards it is as it was before."""
     before = pipeline.scheduler
-    pipeline.scheduler = scheduler_for(before, flow_shift=request.flow_shift, skipped=skipped)
+    pipeline.scheduler = scheduler_for(
+        before, steps=request.steps, flow_shift=request.flow_shift, strength=request.strength
+    )
     try:
         yield pipeline
     finally:
@@ -103,13 +106,13 @@ def _arguments(pipeline: Any, request: Request, render: Render, text: TextCondit
 class _Watch:
     """Tells how far the steps have come, blocks of the current one included; shows previews; asks whether to stop."""
 
-    def __init__(self, model: LoadedModel, pipeline: Any, reporter: Reporter, steps: int) -> None:
+    def __init__(self, model: LoadedModel, pipeline: Any, reporter: Reporter) -> None:
         self.blocks = [block for expert in model.experts for block in expert.blocks]
         self._blocks_in_pass = len(model.experts[0].blocks)
         self._pipeline = pipeline
         self._reporter = reporter
-        self._previews = Previews(lambda: model.preview_map, reporter)
-        self._steps = steps
+        self._previews = Previews(model.preview_map, reporter)
+        self._steps = len(pipeline.scheduler.timesteps)
         self._done = 0
         self._begun = 0  # blocks of the current step
         self._in_step = 1  # blocks that it has in all its passes
@@ -125,6 +128,7 @@ class _Watch:
 
     def step(self, pipeline: Any, index: int, timestep: Any, state: dict[str, Any]) -> dict[str, Any]:
         """A step has ended; the signature is that of diffusers' `callback_on_step_end`."""
+        must_be_finite(state["latents"], "denoising")  # at every step, since no later one can mend it
         self._done, self._begun = index + 1, 0
         self._tell(self._done / self._steps, always=True)
         self._previews.offer(pipeline.scheduler.model_outputs[-1])  # clean latents, as this step foresees them

@@ -1,11 +1,25 @@
-"""Between the VAE's own latents and the normalised ones that transformers see. Formulas as in diffusers' pipelines."""
+"""Latents: how many channels each model's have, and the way between the VAE's own and those that transformers see.
+
+Formulas as in diffusers' pipelines.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wan22.tasks import ModelType
+
 if TYPE_CHECKING:
     import torch
+
+CHANNELS = {ModelType.T2V_A14B: 16, ModelType.I2V_A14B: 16, ModelType.TI2V_5B: 48}  # z_dim of the VAE
+_MASK_CHANNELS = 4  # one for each frame of a latent frame: whether it is given
+
+
+def transformer_channels(model_type: ModelType) -> int:
+    """What the model's transformers take in: latents, and for I2V-A14B the mask and the given frames beside them."""
+    latent = CHANNELS[model_type]
+    return latent + _MASK_CHANNELS + latent if model_type is ModelType.I2V_A14B else latent
 
 
 def normalised(vae: Any, latents: torch.Tensor) -> torch.Tensor:

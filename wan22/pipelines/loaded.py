@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import gc
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
-from wan22.pipelines.preview import PreviewMap, fit_preview_map
+from wan22.pipelines.preview import PreviewMap
 from wan22.tasks import ModelType
 
 
@@ -21,6 +20,7 @@ class LoadedModel:
     size_bytes: int  # of all weights, wherever they wait
     text: Any = field(repr=False)  # the pipeline from text alone; None for I2V-A14B
     image: Any = field(repr=False)  # the pipeline from pictures and text; None for T2V-A14B
+    preview_map: PreviewMap | None = field(repr=False)  # how latents look, roughly; None where the VAE allows none
 
     @property
     def pipeline(self) -> Any:
@@ -37,11 +37,6 @@ class LoadedModel:
         """The transformers: high-noise and low-noise, or the only one."""
         return tuple(expert for expert in (self.pipeline.transformer, self.pipeline.transformer_2) if expert)
 
-    @cached_property
-    def preview_map(self) -> PreviewMap | None:
-        """How latents look, roughly; made at first need, None where the VAE does not allow it."""
-        return fit_preview_map(self.vae)
-
     def reset_peak(self) -> None:
         """Start measuring the GPU memory that a run takes at most."""
         if cuda := _cuda(self.device):
@@ -55,7 +50,6 @@ class LoadedModel:
     def close(self) -> None:
         """Give back all memory, pinned host memory included. Closing twice is fine."""
         self.text = self.image = None
-        self.__dict__.pop("preview_map", None)
         gc.collect()  # hooks of group offloading and modules hold each other
         if cuda := _cuda(self.device):
             cuda.empty_cache()

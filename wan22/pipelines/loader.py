@@ -11,15 +11,17 @@ from wan22.errors import ModelCorrupt, ModelMissing
 from wan22.models.catalogue import SPECS
 from wan22.models.files import missing_files
 from wan22.pipelines.components import read_component, read_index
+from wan22.pipelines.latents import transformer_channels
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.memory import names_oom
+from wan22.pipelines.preview import fit_preview_map
 from wan22.pipelines.quiet import be_quiet
 from wan22.pipelines.staged import staged_classes
 from wan22.tasks import ModelType, Plan, Reporter
 
 __all__ = ["LoadedModel", "load", "preload"]
 
-_CHANNELS = {ModelType.T2V_A14B: 16, ModelType.I2V_A14B: 36, ModelType.TI2V_5B: 48}  # that the transformers take in
+_CURE_OF_OOM = "Close what else uses memory, ask for quantization bf16, or for TI2V-5B, the smallest model."
 
 
 def preload() -> None:
@@ -29,7 +31,7 @@ def preload() -> None:
     from transformers import UMT5EncoderModel  # noqa: F401 - the library imports what is named, when it is named
 
 
-@names_oom("loading the model")
+@names_oom("loading the model", cure=_CURE_OF_OOM)
 def load(path: Path, model_type: ModelType, *, plan: Plan, reporter: Reporter) -> LoadedModel:
     """The model in `path` (diffusers layout), placed and in the precision that the plan says.
 
@@ -104,15 +106,16 @@ def _stream(name: str, part: Any, device: str) -> None:
 def _check_kind(model_type: ModelType, index: dict[str, Any], parts: dict[str, Any]) -> None:
     """Weights of one model in the folder of another would fail deep inside a run, or give garbage."""
     channels = {name: part.config.in_channels for name, part in parts.items() if name.startswith("transformer")}
+    wanted = transformer_channels(model_type)
     for name, found in channels.items():
-        if found != _CHANNELS[model_type]:
-            raise ModelCorrupt(f"{name} takes {found} channels and not {_CHANNELS[model_type]}: it is another model's")
+        if found != wanted:
+            raise ModelCorrupt(f"{name} takes {found} channels and not {wanted}: it is another model's")
     if "transformer_2" in parts and not isinstance(index.get("boundary_ratio"), float):
         raise ModelCorrupt("model_index.json has no boundary_ratio between the two transformers")
 
 
 def _assemble(model_type: ModelType, plan: Plan, index: dict[str, Any], parts: dict[str, Any]) -> LoadedModel:
-    """The pipelines over the components; two share all weights, each has a scheduler of its own."""
+    """The pipelines over the components. Two share them all; the scheduler too, since each run brings its own."""
     classes = staged_classes()
     settings = {
         **parts,
@@ -121,7 +124,7 @@ def _assemble(model_type: ModelType, plan: Plan, index: dict[str, Any], parts: d
         "expand_timesteps": model_type is ModelType.TI2V_5B,  # its first frame's tokens are at another timestep
     }
     text = None if model_type is ModelType.I2V_A14B else classes.text(**settings)
-    image = None if model_type is ModelType.T2V_A14B else classes.image(**{**settings, "scheduler": _copy(parts)})
+    image = None if model_type is ModelType.T2V_A14B else classes.image(**settings)
     for pipeline in (text, image):
         if pipeline:
             pipeline.set_progress_bar_config(disable=True)
@@ -132,9 +135,5 @@ def _assemble(model_type: ModelType, plan: Plan, index: dict[str, Any], parts: d
         size_bytes=sum(part.get_memory_footprint() for part in parts.values() if hasattr(part, "parameters")),
         text=text,
         image=image,
+        preview_map=fit_preview_map(parts["vae"]),
     )
-
-
-def _copy(parts: dict[str, Any]) -> Any:
-    scheduler = parts["scheduler"]
-    return type(scheduler).from_config(scheduler.config)

@@ -11,6 +11,8 @@ from wan22.errors import OutOfMemory
 P = ParamSpec("P")
 T = TypeVar("T")
 
+SMALLER = "Ask for a smaller size or fewer frames."
+
 _CUDA_OUT_OF_MEMORY = 2  # cudaErrorMemoryAllocation, as torch.AcceleratorError carries it
 _PHRASES = (
     "out of memory",  # CUDA driver, MPS and expandable segments say so in a plain RuntimeError
@@ -40,8 +42,8 @@ def _says_so(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(phrase in str(error) for phrase in _PHRASES)
 
 
-def names_oom(doing: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Decorator: where the function runs out of memory it raises OutOfMemory, which says that it happened `doing`.
+def names_oom(doing: str, *, cure: str = SMALLER) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Decorator: a function that runs out of memory raises OutOfMemory, which says while `doing` what, and a cure.
 
     The new error is raised outside the handler and without a cause: a kept exception keeps its frames, and with them
     the very tensors that did not fit.
@@ -56,7 +58,7 @@ def names_oom(doing: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
                 if not is_oom(error):
                     raise
                 said = str(error).partition("\n")[0]
-            raise OutOfMemory(f"Memory ran out while {doing} ({said}). Ask for a smaller size or fewer frames.")
+            raise OutOfMemory(f"Memory ran out while {doing} ({said}). {cure}", hint=cure)
 
         return wrapper
 

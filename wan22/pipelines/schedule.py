@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -9,34 +10,37 @@ if TYPE_CHECKING:
     import torch
 
 
-def skipped_steps(steps: int, strength: float | None) -> int:
-    """How many of the first steps an image-to-image run of that strength leaves out; None and 1 leave out none.
+def first_step(sigmas: Sequence[float], strength: float | None) -> int:
+    """The number of the first step that runs, where `strength` is the share of noise to begin with; None is all of it.
 
-    At least one step always runs, so that a tiny strength still gives a picture.
+    It is the first step whose sigma, its own share of noise, is no more than that. At least the last one runs, so that
+    a tiny strength still gives a picture. `sigmas` fall, one for each step.
     """
-    return 0 if strength is None else steps - max(1, min(steps, round(steps * strength)))
+    wanted = 1.0 if strength is None else strength
+    return next((step for step, sigma in enumerate(sigmas) if sigma <= wanted), len(sigmas) - 1)
 
 
-def scheduler_for(base: Any, *, flow_shift: float, skipped: int = 0) -> Any:
-    """A fresh scheduler with the settings of `base`, the request's shift, and `skipped` first steps left out.
+def scheduler_for(base: Any, *, steps: int, flow_shift: float, strength: float | None = None) -> Any:
+    """A fresh scheduler with the settings of `base` and the request's shift, set to the steps that `strength` leaves.
 
-    Wan predicts flows on a shifted linear grid of sigmas, whatever else the model's folder says.
+    Its `timesteps` are those that run, `skipped` says how many of the grid's first ones don't. Wan predicts flows on a
+    shifted linear grid of sigmas, whatever else the model's folder says.
     """
     scheduler = _scheduler_class().from_config(
         base.config, flow_shift=flow_shift, prediction_type="flow_prediction", use_flow_sigmas=True
     )
-    scheduler.skipped = skipped
+    scheduler.strength = strength
+    scheduler.set_timesteps(steps)
     return scheduler
 
 
-def noised(scheduler: Any, steps: int, *, clean: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+def noised(scheduler: Any, *, clean: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
     """Latents as they are before the first step that runs: (1 - sigma) clean + sigma noise, the flow's straight path.
 
     From the top there is nothing but noise: the first sigma is 1, less an epsilon that only the solver needs.
     """
     if scheduler.skipped == 0:
         return noise
-    scheduler.set_timesteps(steps)
     sigma = scheduler.sigmas[scheduler.skipped].item()
     return (1 - sigma) * clean + sigma * noise
 
@@ -46,12 +50,13 @@ def _scheduler_class() -> Any:
     from diffusers import UniPCMultistepScheduler
 
     class LateUniPC(UniPCMultistepScheduler):
-        """UniPC that gives out only the timesteps from number `skipped` on, and takes each step as on the whole grid.
+        """UniPC that gives out only the timesteps that `strength` leaves, and takes each step as on the whole grid.
 
         It sets its own first index: looked up by its integer timestep, as diffusers' image pipeline leaves it, the
         first step of a long grid with a high shift would be taken for the second, and the last would have no sigma.
         """
 
+        strength: float | None = None
         skipped = 0
         timesteps: torch.Tensor
         _grid: torch.Tensor
@@ -60,6 +65,7 @@ def _scheduler_class() -> Any:
             """The whole grid for itself, its last part for the pipeline."""
             super().set_timesteps(*args, **kwargs)
             self._grid = self.timesteps
+            self.skipped = first_step(self.sigmas[:-1].tolist(), self.strength)  # the last one, 0, is no step's
             self.timesteps = self._grid[self.skipped :]
             self.set_begin_index(0)
 
