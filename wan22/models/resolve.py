@@ -54,7 +54,7 @@ def resolve(
         flow_shift=_or(draft.flow_shift, variant.defaults.flow_shift_for(width * height)),
         seed=pick_seed() if draft.seed is None else draft.seed,
         output_format=_or(draft.output_format, "png" if ask.is_still else "mp4"),
-        quality=_or(draft.quality, "high"),
+        quality=_or(draft.quality, "medium" if draft.output_format == "gif" else "high"),  # a gif's high takes minutes
         quantization=draft.quantization,
         num_videos=_or(draft.num_videos, 1),
         strength=_or(draft.strength, DEFAULT_STRENGTH) if ask.is_still and image else None,
