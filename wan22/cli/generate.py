@@ -93,7 +93,7 @@ def _watch(client: Client, task: RemoteTask) -> RemoteTask:
 
 
 def _report(task: RemoteTask, files: list[Path], *, as_json: bool) -> None:
-    """The result on stdout, an error on stderr; leaves with 1 unless the task completed."""
+    """The result on stdout; the weights used and an error on stderr; leaves with 1 unless the task completed."""
     if as_json:
         told: dict[str, Any] = task.model_dump(mode="json") | {"files": [str(file) for file in files]}
         typer.echo(json.dumps(told))
@@ -107,3 +107,10 @@ def _report(task: RemoteTask, files: list[Path], *, as_json: bool) -> None:
         typer.echo("wan22: the task was cancelled.", err=True)
     if task.status is not Status.COMPLETED:
         raise typer.Exit(1)
+    typer.echo(_weights_used(task), err=True)
+
+
+def _weights_used(task: RemoteTask) -> str:
+    if task.plan.get("variant") == "demo":
+        return "These are the small demo weights, which don't know what a prompt means; `wan22 doctor` has the cure."
+    return f"These are the weights of {task.plan.get('model_files', task.model_type)}."
