@@ -101,7 +101,7 @@ def test_a_phase_that_is_far_enough_goes_on_at_its_own_speed(machine: Machine, t
     assert [found for _, found in said] == pytest.approx([watch.seconds - at for at, _ in said], abs=1e-6)
 
 
-def test_a_first_run_foretells_nothing_until_it_has_seen_each_phase() -> None:
+def test_a_first_run_foretells_from_its_denoising_on() -> None:
     watch, machine = StopWatch(0.0), Machine(Parts(1e-6, 1e-5, 1e-5, 1.0))
     said = [
         (live.phase, live.phase_output, remaining_s(live, watch.seconds, None) is not None)
@@ -109,7 +109,12 @@ def test_a_first_run_foretells_nothing_until_it_has_seen_each_phase() -> None:
         if live.fraction > 0.05 or live.phase is None
     ]
     known = {(phase, output) for phase, output, is_known in said if is_known}
-    assert known == {(Phase.ENCODE, 0), *((phase, 1) for phase in FOR_EACH_OUTPUT)}
+    assert known == {(phase, output) for phase in FOR_EACH_OUTPUT for output in (0, 1)}
+
+
+def test_a_first_run_guesses_what_comes_after_denoising_by_the_bar() -> None:
+    half = Live().begun(Phase.DENOISE, 0.0).come_to(0.5, 40.0)
+    assert remaining_s(half, 40.0, None) == pytest.approx(40 + 8 + 2)
 
 
 def test_nothing_is_known_before_the_first_phase_unless_it_was_learned() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wan22.queue.live import Live
-from wan22.queue.progress import FOR_EACH_OUTPUT
+from wan22.queue.progress import FOR_EACH_OUTPUT, WEIGHTS
 from wan22.tasks import Parts, Phase
 
 FAR_ENOUGH = 0.05  # of one output, or of loading: then a phase foretells itself better than earlier runs can
@@ -13,29 +13,35 @@ def remaining_s(live: Live, now: float, learned: Parts | None) -> float | None:
     """Seconds until the run ends: the rest of its current phase and those to come, for all outputs that are left.
 
     A phase that this run has been in far enough goes on at its own speed; for the others `learned` has the seconds of
-    the whole task. None if that is None and such a phase is still to come: the share of a phase in the time differs
-    too much between models, machines and sizes to be guessed.
+    the whole task. In a first run, which nothing was learned for, the phases after denoising are guessed to be to it as
+    their shares of the bar: with real weights denoising is nearly all. None until denoising is far enough for that.
     """
     by_phase = dict(zip(FOR_EACH_OUTPUT, learned[:3], strict=True)) if learned else {}
-    left = [_phase_s(live, now, phase, by_phase.get(phase)) for phase in FOR_EACH_OUTPUT]
-    left.append(_before_outputs_s(live, now, learned.rest if learned else None))
-    known = [seconds for seconds in left if seconds is not None]
-    return sum(known) if len(known) == len(left) else None
-
-
-def _phase_s(live: Live, now: float, phase: Phase, learned_s: float | None) -> float | None:
-    """Seconds left of a phase that comes for each output, in all of them."""
-    done = live.done(phase)
-    to_do, since_told = live.outputs - done, now - live.told_at if phase is live.phase else 0.0
-    if to_do <= 0:
-        return 0.0
-    if done >= FAR_ENOUGH:
-        per_output = live.seconds(live.told_at).get(phase, 0.0) / done
-    elif learned_s is not None:
-        per_output = learned_s / live.outputs
-    else:
+    each_s = {phase: _per_output_s(live, phase, by_phase.get(phase)) for phase in FOR_EACH_OUTPUT}
+    before_s = _before_outputs_s(live, now, learned.rest if learned else None)
+    denoise_s = each_s[Phase.DENOISE]
+    if before_s is None or denoise_s is None:
         return None
-    return max(0.0, per_output * to_do - since_told)
+    guess_s = {phase: denoise_s * WEIGHTS[phase] / WEIGHTS[Phase.DENOISE] for phase in FOR_EACH_OUTPUT}
+    return before_s + sum(_left_s(live, now, phase, _or(each_s[phase], guess_s[phase])) for phase in FOR_EACH_OUTPUT)
+
+
+def _per_output_s(live: Live, phase: Phase, learned_s: float | None) -> float | None:
+    """Seconds that a phase takes for one output, as far as that is known."""
+    done = live.done(phase)
+    if done >= FAR_ENOUGH:
+        return live.seconds(live.told_at).get(phase, 0.0) / done
+    return None if learned_s is None else learned_s / live.outputs
+
+
+def _left_s(live: Live, now: float, phase: Phase, per_output_s: float) -> float:
+    """Seconds left of a phase that comes for each output, in all of them."""
+    since_told = now - live.told_at if phase is live.phase else 0.0
+    return max(0.0, per_output_s * (live.outputs - live.done(phase)) - since_told)
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value
 
 
 def _before_outputs_s(live: Live, now: float, learned_s: float | None) -> float | None:
