@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+from abc import ABC, abstractmethod
 from typing import IO
 
 TAIL_BYTES = 2_000
@@ -45,7 +46,7 @@ class Feeder:
             self._stream.close()
 
 
-class Drain:
+class Drain(ABC):
     """Reads a stream to its end in a thread of its own, so that its writer never blocks."""
 
     def __init__(self, stream: IO[bytes]) -> None:
@@ -62,8 +63,9 @@ class Drain:
             for line in self._stream:
                 self._take(line)
 
+    @abstractmethod
     def _take(self, line: bytes) -> None:
-        raise NotImplementedError
+        """One line of what is said."""
 
 
 class Tail(Drain):
