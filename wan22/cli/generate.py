@@ -15,11 +15,11 @@ from wan22.cli.local import connected
 from wan22.cli.progress import ProgressView
 from wan22.cli.target import Target
 from wan22.client import Client, RemoteTask
+from wan22.client.bodies import PICTURE_FIELDS
 from wan22.errors import WrongState
-from wan22.tasks import Draft, ModelType, Status
+from wan22.tasks import Draft, Status
 
 CANCELLED_BY_HAND = 130  # what shells report for a program that Ctrl+C ended
-PICTURES = ("image", "last_image")
 
 
 def generate(
@@ -62,17 +62,15 @@ def generate(
     target.check()
     body = _body(context.params, target)
     with connected(settings_from(config, storage={"home": home}), server) as client:
-        task = _watch(client, client.submit(image=image, last_image=last_image, **body))
+        sent = client.submit(image=image, last_image=last_image, enhanced=body["model_type"] is None, **body)
+        task = _watch(client, sent)
         files = [target.take(client, task, result.index) for result in task.outputs]
     _report(task, files, as_json=as_json)
 
 
 def _body(given: dict[str, Any], target: Target) -> dict[str, Any]:
-    """The fields to submit, pictures apart: parameters that are fields, and what follows from the others."""
-    body = {name: given[name] for name in Draft.model_fields if name in given and name not in PICTURES}
-    has_picture = any(given[name] for name in PICTURES)
-    usual = ModelType.I2V_A14B if has_picture else ModelType.T2V_A14B
-    body["model_type"] = body["model_type"] or usual.value
+    """The fields to submit, pictures apart: parameters that are fields. A model left out is the server's to choose."""
+    body = {name: given[name] for name in Draft.model_fields if name in given and name not in PICTURE_FIELDS}
     body["output_format"] = target.format
     body["prompt"] = body["prompt"] or None
     return body

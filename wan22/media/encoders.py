@@ -25,6 +25,8 @@ _STILL_OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "webp": {"low": {"quality": 60}, "medium": {"quality": 80}, "high": {"quality": 95}},
 }
 
+STILL_FORMATS = frozenset(_STILL_OPTIONS)
+
 
 class Encoder(Protocol):
     """Takes frames of the crop's size and makes one file of the output's size."""
@@ -55,7 +57,7 @@ class EncoderSettings:
 
 def open_encoder(part: Path, *, request: Request, render: Render, settings: EncoderSettings) -> Encoder:
     """The encoder for the request's format and quality, writing to `part`. Raises EncoderFailed."""
-    if request.output_format in _STILL_OPTIONS:
+    if request.output_format in STILL_FORMATS:
         return StillEncoder(part, request=request, render=render)
     return VideoEncoder(part, request=request, render=render, settings=settings)
 

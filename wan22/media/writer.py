@@ -15,14 +15,13 @@ import numpy as np
 from PIL import Image
 
 from wan22.errors import EncoderFailed
-from wan22.media.encoders import Encoder, EncoderSettings, Frame, open_encoder, scaled
+from wan22.media.encoders import STILL_FORMATS, Encoder, EncoderSettings, Frame, open_encoder, scaled
 from wan22.media.files import PART, disk_errors, publish, remove_file, sha256_of
 from wan22.tasks import Artifact, Render, Request
 
 logger = logging.getLogger(__name__)
 
 THUMBNAIL_SIDE = 320
-_STILL_FORMATS = ("png", "webp")
 
 
 class OutputWriter:
@@ -130,7 +129,7 @@ class OutputWriter:
             raise EncoderFailed(f"More than the planned {self._render.num_frames} frames came; report this.")
 
     def _artifact(self, seed: int) -> Artifact:
-        is_still = self._request.output_format in _STILL_FORMATS
+        is_still = self._request.output_format in STILL_FORMATS
         fps = 1 if is_still else self._request.fps
         return Artifact(
             index=self._index,

@@ -38,7 +38,7 @@ export async function models() {
 
 // `fields` are those of the submit body; `files` are pictures by field.
 export function submit(fields, files) {
-  const path = `${TASKS}/submit`;
+  const path = fields.model_type ? `${TASKS}/submit` : `${TASKS}/enhanced/submit`; // which chooses the model
   if (Object.keys(files).length === 0) {
     const headers = { Accept: "application/json", "Content-Type": "application/json" };
     return call(path, { method: "POST", headers, body: JSON.stringify(fields) });

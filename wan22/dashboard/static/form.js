@@ -29,8 +29,7 @@ export class Form {
     this.button.disabled = true;
     try {
       const files = this.files();
-      const usual = files.image || files.last_image ? "I2V-A14B" : "T2V-A14B";
-      this.onSubmitted(await submit({ model_type: usual, ...this.fields() }, files));
+      this.onSubmitted(await submit(this.fields(), files));
     } catch (problem) {
       this.show(problem);
     }
