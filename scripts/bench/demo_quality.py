@@ -1,0 +1,164 @@
+"""Whether the demo weights' videos show what their prompts say, through the server, on words that training never saw.
+
+    python scripts/bench/demo_quality.py t2v [--prompts 200] [--guidance 1] [--steps 8] [--only high] [--out FOLDER]
+
+Kinds: `t2v`, `i2v` (a drawn first picture), `flf` (first and last picture), `ti2v` (text alone), `ti2v-image`. Each
+prompt is a held-out combination of shape, colour, ground and motion; its video is downloaded, decoded and looked at
+(`train_demo/sight.py`). With pictures the first (and last) frame is compared with what was sent. Prints a row of
+shares; `--out` keeps a contact sheet. `--only`, `--int8` and `--cache` change the loaded model in this process, in
+which the server's phases then run without HTTP.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+SCRIPTS = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(SCRIPTS), str(SCRIPTS / "bench")]
+
+from demo_runners import Direct, Served, Shot  # noqa: E402 - found through the line above
+from train_demo.captions import plain, varied  # noqa: E402 - as above
+from train_demo.drawing import Frames  # noqa: E402 - as above
+from train_demo.sight import Seen, psnr, see  # noqa: E402 - as above
+from train_demo.world import Words, clip, combinations  # noqa: E402 - as above
+
+MODELS = {"t2v": "T2V-A14B", "i2v": "I2V-A14B", "flf": "I2V-A14B", "ti2v": "TI2V-5B", "ti2v-image": "TI2V-5B"}
+WIDTH, HEIGHT, FRAMES = 224, 128, 17
+SHEET_ROWS, SHEET_FRAMES = 24, (0, 5, 11, 16)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One prompt and what its video should show; `pictures` are what is sent beside it."""
+
+    words: Words
+    prompt: str
+    pictures: tuple[Frames, ...]
+
+
+def cases(kind: str, count: int, *, vary: bool, seed: int) -> list[Case]:
+    """Held-out combinations in chance order, over and over until there are enough."""
+    random = np.random.default_rng(seed)
+    words = [words for words in combinations() if words.is_held_out]
+    order = [words[int(n)] for _ in range(1 + count // len(words)) for n in random.permutation(len(words))][:count]
+    return [Case(each, varied(each, random) if vary else plain(each), _pictures(kind, each, random)) for each in order]
+
+
+def _pictures(kind: str, words: Words, random: np.random.Generator) -> tuple[Frames, ...]:
+    if kind in ("t2v", "ti2v"):
+        return ()
+    drawn = clip(words, random, width=WIDTH, height=HEIGHT, frames=FRAMES)
+    return (drawn[0], drawn[-1]) if kind == "flf" else (drawn[0],)
+
+
+def shots(kind: str, wanted: list[Case], fields: dict[str, Any]) -> Iterator[Shot]:
+    """What is sent for each case."""
+    for number, case in enumerate(wanted):
+        body = {
+            "model_type": MODELS[kind],
+            "prompt": case.prompt,
+            "width": WIDTH,
+            "height": HEIGHT,
+            "num_frames": FRAMES,
+            "seed": number,
+            **fields,
+        }
+        yield Shot(body, tuple(_png(picture) for picture in case.pictures))
+
+
+def score(wanted: list[Case], videos: list[Frames]) -> dict[str, Any]:
+    """Shares of what is right, motion also without `still`, and the dB of given frames."""
+    seen = [see(video) for video in videos]
+    pairs = [(case.words, found) for case, found in zip(wanted, seen, strict=True)]
+    right = {name: [getattr(words, name) == getattr(found, name) for words, found in pairs] for name in Seen._fields}
+    moving = [ok for ok, case in zip(right["motion"], wanted, strict=True) if case.words.motion != "still"]
+    result = {name: _share(values) for name, values in right.items()}
+    result |= {"moving": _share(moving), "all": _share([all(four) for four in zip(*right.values(), strict=True)])}
+    given = [(case.pictures, video) for case, video in zip(wanted, videos, strict=True) if case.pictures]
+    if given:
+        result["first_db"] = _decibels([(pictures[0], video[0]) for pictures, video in given])
+        if len(given[0][0]) == 2:
+            result["last_db"] = _decibels([(pictures[1], video[-1]) for pictures, video in given])
+    return result
+
+
+def _share(values: list[bool]) -> float:
+    return round(sum(values) / len(values), 3)
+
+
+def _decibels(pairs: list[tuple[Frames, Frames]]) -> dict[str, float]:
+    values = sorted(psnr(one, other) for one, other in pairs)
+    return {"mean": round(sum(values) / len(values), 1), "least": round(values[0], 1)}
+
+
+def sheet(wanted: list[Case], videos: list[Frames], path: Path) -> None:
+    """The first videos as rows of frames; a red edge on the left where something is wrong."""
+    rows = []
+    for case, video in list(zip(wanted, videos, strict=True))[:SHEET_ROWS]:
+        words = case.words
+        wrong = see(video) != Seen(words.shape, words.colour, words.ground, words.motion)
+        edge = np.zeros((video.shape[1], 6, 3), np.uint8) + np.array([220, 0, 0] if wrong else [0, 0, 0], np.uint8)
+        rows.append(np.concatenate([edge, *(video[n] for n in SHEET_FRAMES)], axis=1))
+    half = len(rows) // 2
+    columns = [np.concatenate(part) for part in (rows[:half], rows[half : 2 * half])] if half else rows
+    Image.fromarray(np.concatenate(columns, axis=1)).save(path)
+
+
+def _png(picture: Frames) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    return file.getvalue()
+
+
+def main() -> None:
+    """Measure and print."""
+    options = _options()
+    names = ("guidance_scale", "guidance_scale_2", "steps", "flow_shift", "quantization")
+    fields = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    wanted = cases(options.kind, options.prompts, vary=options.vary, seed=options.seed)
+    sent = list(shots(options.kind, wanted, fields))
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as home:
+        changed = options.only or options.int8 or options.cache
+        run = Direct(options.only, int8=options.int8, cache=options.cache) if changed else Served(Path(home))
+        videos = list(run(sent))
+    result = {"kind": options.kind, "prompts": len(wanted), **score(wanted, videos)}
+    result["seconds_each"] = round((time.perf_counter() - began) / len(wanted), 2)
+    print(json.dumps(result))
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        sheet(wanted, videos, options.out / f"{options.kind}.png")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=MODELS)
+    parser.add_argument("--prompts", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--vary", action="store_true", help="other wordings, not only the plainest")
+    parser.add_argument("--guidance", dest="guidance_scale", type=float)
+    parser.add_argument("--guidance-2", dest="guidance_scale_2", type=float)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--shift", dest="flow_shift", type=float)
+    parser.add_argument("--quantization", help="as in a request")
+    parser.add_argument("--only", choices=("high", "low"), help="one expert at all noise levels")
+    parser.add_argument("--int8", action="store_true", help="the transformers' weights rounded to 8 bits")
+    parser.add_argument("--cache", action="store_true", help="diffusers' first-block cache")
+    parser.add_argument("--out", type=Path, help="a folder for the contact sheet")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

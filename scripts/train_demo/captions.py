@@ -1,0 +1,157 @@
+"""Sentences about the world, and the words that the demo's tokenizer knows.
+
+Phrases in which only the order of two words tells the motion ("from left to right") are left out: models of this size
+don't learn them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from train_demo.world import COLOURS, GROUNDS, MOTIONS, SHAPE_NAMES, Words
+
+SHAPE_WORDS = {
+    "circle": ("circle", "circle", "circle", "disc", "ball"),
+    "square": ("square", "square", "square", "box", "block"),
+    "triangle": ("triangle", "triangle", "triangle", "pyramid"),
+    "star": ("star",),
+}
+COLOUR_WORDS = {
+    **{name: (name,) for name in COLOURS},
+    "red": ("red", "red", "red", "crimson"),
+    "orange": ("orange",),
+    "yellow": ("yellow", "yellow", "yellow", "golden"),
+    "purple": ("purple", "purple", "violet"),
+}
+GROUND_PHRASES = {
+    "blue": ("on a blue background",) * 5 + ("in the sky", "over the sea", "on the water", "on blue"),
+    "green": ("on a green background",) * 5 + ("in a garden", "in a meadow", "on the grass", "in a forest", "on green"),
+    "black": ("on a black background",) * 5 + ("at night", "in the dark", "in space", "on black"),
+    "white": ("on a white background",) * 5 + ("in the snow", "on a beach", "on paper", "on white"),
+}
+MOTION_PHRASES = {
+    "left": ("moving left", "moving left", "moving to the left", "going left", "sliding left", "flying to the left"),
+    "right": (
+        "moving right",
+        "moving right",
+        "moving to the right",
+        "going right",
+        "sliding right",
+        "flying to the right",
+    ),
+    "up": ("moving up", "moving up", "moving upward", "going up", "rising", "floating up"),
+    "down": ("moving down", "moving down", "moving downward", "going down", "falling", "sinking"),
+    "still": ("standing still", "standing still", "not moving", "resting", "still", "staying in place"),
+    "growing": ("growing", "growing", "getting bigger", "getting larger", "expanding", "swelling"),
+    "shrinking": ("shrinking", "shrinking", "getting smaller", "getting tiny", "contracting", "dwindling"),
+}
+TEMPLATES = (
+    "a {colour} {shape} {motion} {ground}",
+    "a {colour} {shape} {motion} {ground}",
+    "{colour} {shape} {motion} {ground}",
+    "a {colour} {shape} is {motion} {ground}",
+    "{ground} a {colour} {shape} is {motion}",
+    "{ground}, a {colour} {shape} {motion}",
+    "a video of a {colour} {shape} {motion} {ground}",
+    "the {colour} {shape} {ground} is {motion}",
+    "{motion} {ground}: a {colour} {shape}",
+)
+PLAIN = TEMPLATES[0]
+LATER_WORDS = """
+and two three one diagonally diagonal turning spinning rotating clockwise counterclockwise bouncing jumping above below
+beside behind big small large little ring heart diamond hexagon pink brown gray grey black cyan sun moon sunset
+mountains waves fast slowly then with from at top bottom left right
+"""
+"""Known already, so that a larger world can be learned without a new tokenizer."""
+UNKNOWN = "<unk>"
+_WORD = re.compile(r"\w+|[^\w\s]+")
+
+
+def plain(words: Words) -> str:
+    """The sentence in the simplest form, such as "a red circle moving right on a blue background"."""
+    return PLAIN.format(
+        colour=words.colour,
+        shape=words.shape,
+        motion=MOTION_PHRASES[words.motion][0],
+        ground=GROUND_PHRASES[words.ground][0],
+    )
+
+
+def varied(words: Words, random: np.random.Generator) -> str:
+    """The sentence in any of its forms, whole."""
+    return _choose(TEMPLATES, random).format(
+        colour=_choose(COLOUR_WORDS[words.colour], random),
+        shape=_choose(SHAPE_WORDS[words.shape], random),
+        motion=_choose(MOTION_PHRASES[words.motion], random),
+        ground=_choose(GROUND_PHRASES[words.ground], random),
+    )
+
+
+def for_training(words: Words | None, random: np.random.Generator) -> str:
+    """A sentence as training sees it: mostly whole, sometimes lacking things, with strange words, or saying nothing.
+
+    What it lacks is left to chance; what says nothing teaches guidance its other side. Nothing is ever said of a clip
+    that has no words.
+    """
+    kind = random.random() if words else random.uniform(0, 0.12)
+    if kind < 0.06:
+        return ""
+    if words is None or kind < 0.12:
+        return " ".join([UNKNOWN] * int(random.integers(1, 24)))
+    if kind < 0.24:
+        return _lacking(words, random)
+    said = varied(words, random) if kind < 0.55 else plain(words)
+    if kind < 0.88:
+        return said
+    tokens = _WORD.findall(said)
+    for _ in range(random.integers(1, 5)):
+        tokens.insert(int(random.integers(len(tokens) + 1)), UNKNOWN)
+    return " ".join(tokens)
+
+
+def _lacking(words: Words, random: np.random.Generator) -> str:
+    """A sentence in which each of the four is left out or unknown as often as not."""
+
+    def perhaps(options: tuple[str, ...], instead: str) -> str:
+        return _choose(options, random) if random.random() < 0.5 else instead
+
+    said = _choose(TEMPLATES, random).format(
+        colour=perhaps(COLOUR_WORDS[words.colour], ""),
+        shape=perhaps(SHAPE_WORDS[words.shape], UNKNOWN),
+        motion=perhaps(MOTION_PHRASES[words.motion], UNKNOWN if random.random() < 0.5 else ""),
+        ground=perhaps(GROUND_PHRASES[words.ground], ""),
+    )
+    return " ".join(said.split())
+
+
+def vocabulary() -> list[str]:
+    """Every known word once, in a fixed order, after the three special ones whose ids are those of UMT5."""
+    phrases = [*TEMPLATES, LATER_WORDS]
+    for table in (SHAPE_WORDS, COLOUR_WORDS, GROUND_PHRASES, MOTION_PHRASES):
+        for options in table.values():
+            phrases.extend(options)
+    names = [*SHAPE_NAMES, *COLOURS, *GROUNDS, *MOTIONS, ",", ".", ":"]
+    words = {word for phrase in [*phrases, *names] for word in _WORD.findall(re.sub(r"\{\w+\}", "", phrase))}
+    return ["<pad>", "</s>", UNKNOWN, *sorted(words)]
+
+
+def tokenizer() -> Any:
+    """Whole words without regard to case; what is not known is `<unk>`, and a text ends in `</s>`."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    words = vocabulary()
+    made = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token=UNKNOWN))
+    made.normalizer = normalizers.Lowercase()
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.post_processor = processors.TemplateProcessing("$A </s>", special_tokens=[("</s>", 1)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made, pad_token="<pad>", eos_token="</s>", unk_token=UNKNOWN, model_max_length=512
+    )
+
+
+def _choose(options: tuple[str, ...], random: np.random.Generator) -> str:
+    return options[int(random.integers(len(options)))]

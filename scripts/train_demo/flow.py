@@ -1,0 +1,187 @@
+"""Trains a small transformer by flow matching on the world's latents, and tells how much it uses each word.
+
+The mean loss says little here: a model can have a low one and follow no word. What tells is the word swap: by how much
+the loss rises when one word of the sentence is replaced by another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from train_demo import captions
+from train_demo.dataset import Bucket, Given, Latents, load
+from train_demo.muon import Muon
+from train_demo.networks import read_short_texts, velocity
+from train_demo.run import Average, decayed
+from train_demo.text import Reader, Text
+from train_demo.world import COLOURS, GROUNDS, MOTIONS, SHAPE_NAMES, Words
+
+if TYPE_CHECKING:
+    import torch
+
+TOKENS_A_STEP = 4480
+MOST_CLIPS = 32
+SWAP_EVERY, SWAP_SIGMA, SWAP_CLIPS = 200, 0.95, 32
+_ADAM_NAMES = ("shared", "norm", "table", "bias", "patch_embedding", "proj_out")
+_WORD_TABLES: dict[str, Sequence[str]] = {
+    "shape": SHAPE_NAMES,
+    "colour": tuple(COLOURS),
+    "ground": tuple(GROUNDS),
+    "motion": MOTIONS,
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a transformer is trained: on which buckets, how long, between which noise levels, with which shift."""
+
+    name: str
+    buckets: Sequence[Bucket]
+    steps: int
+    rate: float
+    sigmas: tuple[float, float] = (0.0, 1.0)
+    shift: float = 4.0
+    keep: float = 0.998
+    train_text: bool = False
+
+
+@dataclass(frozen=True)
+class Clips:
+    """The clips of one bucket, and for image to video what is given of them."""
+
+    latents: Latents
+    given: Given | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clean latents (B, z, T, h, w), noise of the same shape, noise levels (B,), and what was picked of which clips."""
+
+    clean: torch.Tensor
+    noise: torch.Tensor
+    sigmas: torch.Tensor
+    clips: Clips
+    picked: Any
+
+    @property
+    def noisy(self) -> torch.Tensor:
+        """The clean latents on their way to the noise."""
+        return self.clean + self.sigmas.view(-1, 1, 1, 1, 1) * (self.noise - self.clean)
+
+
+class FlowStage:
+    """One transformer in training, with the text encoder where the plan says so; see `run.Stage`."""
+
+    def __init__(self, plan: Plan, transformer: Any, encoder: Any, data: Path, *, seed: int = 0) -> None:
+        import torch
+
+        self.name, self.steps, self._plan = plan.name, plan.steps, plan
+        torch.manual_seed(seed)
+        self._random = np.random.default_rng(seed)
+        self.transformer, self.encoder = transformer, encoder.requires_grad_(plan.train_text)
+        read_short_texts(transformer)
+        self._reader = Reader(encoder)
+        self._data = [self._load(data, bucket.name) for bucket in plan.buckets]
+        self._held_out = self._load(data, f"held_out_{plan.buckets[0].name}")
+        self._weights = np.array([bucket.weight for bucket in plan.buckets])
+        self.network = torch.nn.ModuleDict({"transformer": transformer, "encoder": encoder})
+        self._optimizer = Muon(self.network.named_parameters(), adam_names=_ADAM_NAMES)
+        self.average = Average(self.network, plan.keep)
+
+    def step(self, number: int) -> dict[str, float]:
+        """One batch, and now and then the word swaps."""
+        clips = self._data[int(self._random.choice(len(self._data), p=self._weights / self._weights.sum()))]
+        words = clips.latents.words
+        picked = self._random.integers(len(words), size=_batch_size(clips.latents))
+        texts = [captions.for_training(words[int(n)], self._random) for n in picked]
+        loss = self._loss(clips, picked, texts, self._sigmas(len(picked)))
+        loss.backward()
+        self._optimizer.step(decayed(self._plan.rate, number, self.steps, warm=50))
+        self.average.update(number)
+        measured = {"loss": loss.item()}
+        return {**measured, **self.word_swaps()} if (number + 1) % SWAP_EVERY == 0 else measured
+
+    def predict(self, batch: Batch, text: Text) -> tuple[torch.Tensor, torch.Tensor]:
+        """The velocity (B, z, T, h, w), predicted and true."""
+        return velocity(self.transformer, batch.noisy, batch.sigmas * 1000, text), batch.noise - batch.clean
+
+    def _load(self, data: Path, name: str) -> Clips:
+        return Clips(load(data / f"{name}.pt"))
+
+    def _loss(self, clips: Clips, picked: Any, texts: list[str], sigmas: torch.Tensor) -> torch.Tensor:
+        """Mean squared error of the velocity, over the picked clips."""
+        import torch
+
+        clean = clips.latents.values[picked].float()
+        batch = Batch(clean, torch.randn_like(clean), sigmas, clips, picked)
+        text = self._reader(texts)
+        with torch.autocast("cpu", torch.bfloat16):
+            predicted, true = self.predict(batch, text)
+        return (predicted - true).square().mean()
+
+    def word_swaps(self) -> dict[str, float]:
+        """By how much the loss on held-out clips rises with one word swapped, for each of the four."""
+        import torch
+
+        random = np.random.default_rng(0)
+        picked = random.permutation(len(self._held_out.latents.words))[:SWAP_CLIPS]
+        shown = [self._held_out.latents.words[int(n)] for n in picked]
+        told = {"true": shown, **{kind: [swapped(words, kind, random) for words in shown] for kind in _WORD_TABLES}}
+        sigma = min(SWAP_SIGMA, self._plan.sigmas[1] - 0.02)
+        losses = {}
+        for kind, said in told.items():
+            with torch.no_grad(), torch.random.fork_rng():
+                torch.manual_seed(0)
+                texts = [captions.plain(words) for words in said]
+                losses[kind] = self._loss(self._held_out, picked, texts, torch.full((len(picked),), sigma)).item()
+        return {kind: loss - losses["true"] if kind != "true" else loss for kind, loss in losses.items()}
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next step depends on."""
+        import torch
+
+        return {
+            "network": self.network.state_dict(),
+            "average": self.average.values,
+            "optimizer": self._optimizer.state(),
+            "random": self._random.bit_generator.state,
+            "torch_random": torch.get_rng_state(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from that state."""
+        import torch
+
+        self.network.load_state_dict(state["network"])
+        self.average.values = state["average"]
+        self._optimizer.load(state["optimizer"])
+        self._random.bit_generator.state = state["random"]
+        torch.set_rng_state(state["torch_random"])
+
+    def _sigmas(self, count: int) -> torch.Tensor:
+        """Noise levels with the plan's shift (as schedulers shift them), within the plan's range."""
+        import torch
+
+        low, high = (_unshifted(sigma, self._plan.shift) for sigma in self._plan.sigmas)
+        even = low + (high - low) * (torch.rand(count) + torch.arange(count)) / count
+        return self._plan.shift * even / (1 + (self._plan.shift - 1) * even)
+
+
+def swapped(words: Words, kind: str, random: np.random.Generator) -> Words:
+    """With another word of that kind; never a thing of its ground's colour."""
+    others = [name for name in _WORD_TABLES[kind] if name not in (getattr(words, kind), words.colour, words.ground)]
+    return replace(words, **{kind: others[int(random.integers(len(others)))]})
+
+
+def _unshifted(sigma: float, shift: float) -> float:
+    return sigma / (shift - (shift - 1) * sigma)
+
+
+def _batch_size(latents: Latents) -> int:
+    frames, height, width = latents.values.shape[2:]
+    return int(np.clip(TOKENS_A_STEP // (frames * height * width // 4), 2, MOST_CLIPS))

@@ -1,0 +1,171 @@
+"""The stages of the training by name, each with what it needs of the ones before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from train_demo import dataset
+from train_demo import vae as vaes
+from train_demo.curves import draw_curves
+from train_demo.dataset import FROM_PICTURES_NATIVE, FROM_PICTURES_SMALL, HELD_OUT, NATIVE, SMALL, Bucket
+from train_demo.flow import FlowStage, Plan
+from train_demo.from_pictures import ImageStage, TextImageStage
+from train_demo.networks import add_difference, new_transformer, widened
+from train_demo.pack import pack
+from train_demo.run import train
+from train_demo.text import new_encoder
+from train_demo.train_vae import VaeStage, as_clips
+from train_demo.world import clip, combinations
+from wan22.models.catalogue import SPECS
+
+CURVES = Path(__file__).resolve().parents[2] / "docs" / "demo-training.png"
+
+_T2V_BASE = Plan("t2v_base", SMALL, steps=1900, rate=3e-3, train_text=True)
+_T2V_HIGH = Plan("t2v_high", NATIVE, steps=1000, rate=2e-3, sigmas=(0.86, 1.0), shift=5.0)
+_T2V_LOW = Plan("t2v_low", NATIVE, steps=1000, rate=2e-3, sigmas=(0.0, 0.89), shift=2.0)
+_I2V_BASE = Plan("i2v_base", FROM_PICTURES_SMALL, steps=500, rate=2e-3)
+_I2V_HIGH = Plan("i2v_high", FROM_PICTURES_NATIVE, steps=500, rate=1.5e-3, sigmas=(0.89, 1.0), shift=5.0)
+_I2V_LOW = Plan("i2v_low", FROM_PICTURES_NATIVE, steps=500, rate=1.5e-3, sigmas=(0.0, 0.91), shift=2.0)
+_TI2V = Plan("ti2v", NATIVE, steps=2600, rate=3e-3)
+
+
+def train_vae(kind: str, folder: Path) -> None:
+    """Train the VAE, and keep it as diffusers does, with the statistics of its latents."""
+    import torch
+
+    stage = VaeStage(kind)
+    train(stage, folder)
+    path = folder / f"vae_{kind}"
+    if path.exists():
+        return
+    saved = torch.load(folder / f"vae_{kind}.pt", weights_only=False)
+    stage.load(saved["state"])
+    stage.average.apply()
+    mean, std = _statistics(stage.vae)
+    stage.vae.register_to_config(latents_mean=mean, latents_std=std)
+    stage.vae.save_pretrained(path)
+
+
+def encode(kind: str, buckets: Sequence[Bucket], folder: Path, *, held_out: bool = False, given: bool = False) -> None:
+    """Make the clips of the buckets, or what is given of them, as latents of that VAE."""
+    from diffusers import AutoencoderKLWan
+
+    vae = AutoencoderKLWan.from_pretrained(folder / f"vae_{kind}")
+    vaes.over_whole_clips(vae)
+    vaes.lay_out_for_speed(vae)
+    place = folder / f"data_{kind}"
+    place.mkdir(exist_ok=True)
+    for bucket in buckets:
+        name = f"held_out_{bucket.name}" if held_out else bucket.name
+        if given:
+            dataset.make_given(vae, bucket, place / f"given_{name}.pt", held_out=held_out)
+        else:
+            dataset.make(vae, bucket, place / f"{name}.pt", held_out=held_out)
+        print(bucket.name, flush=True)
+
+
+def train_t2v_base(folder: Path) -> None:
+    """The text encoder and a transformer for all noise levels, on small clips."""
+    train(FlowStage(_T2V_BASE, new_transformer("t2v"), new_encoder(), folder / "data_wan21"), folder)
+
+
+def train_t2v_expert(plan: Plan, folder: Path) -> None:
+    """One expert, at the native size, from the base."""
+    transformer, encoder = trained("t2v_base", "t2v", folder)
+    train(FlowStage(plan, transformer, encoder, folder / "data_wan21"), folder)
+
+
+def given_for_i2v(folder: Path) -> None:
+    """Clips for image to video, and what is given of them."""
+    encode("wan21", HELD_OUT, folder, held_out=True, given=True)
+    for given in (False, True):
+        encode("wan21", [*FROM_PICTURES_SMALL, *FROM_PICTURES_NATIVE], folder, given=given)
+
+
+def train_i2v_base(folder: Path) -> None:
+    """A transformer with eyes for pictures, from the one for texts, on small clips."""
+    transformer, encoder = trained("t2v_base", "t2v", folder)
+    train(ImageStage(_I2V_BASE, widened(transformer), encoder, folder / "data_wan21"), folder)
+
+
+def train_i2v_expert(plan: Plan, from_texts: str, folder: Path) -> None:
+    """One expert at the native size: the base for pictures, plus what the one for texts learned at that size."""
+    transformer, encoder = trained("i2v_base", "i2v", folder)
+    base, _ = trained("t2v_base", "t2v", folder)
+    expert, _ = trained(from_texts, "t2v", folder)
+    add_difference(transformer, base, expert)
+    train(ImageStage(plan, transformer, encoder, folder / "data_wan21"), folder)
+
+
+def train_ti2v(folder: Path) -> None:
+    """The transformer for texts and pictures, at the native size from the start, with the text encoder as it is."""
+    _, encoder = trained("t2v_base", "t2v", folder)
+    train(TextImageStage(_TI2V, new_transformer("ti2v"), encoder, folder / "data_wan22"), folder)
+
+
+def trained(name: str, kind: str, folder: Path) -> tuple[Any, Any]:
+    """The transformer and the text encoder that a stage ended with, or stands at."""
+    import torch
+
+    network = torch.nn.ModuleDict({"transformer": new_transformer(kind), "encoder": new_encoder()})
+    saved = torch.load(folder / f"{name}.pt", weights_only=False)
+    network.load_state_dict(saved["state"]["average"], strict=False)  # the text encoder's embedding has two names
+    return network["transformer"], network["encoder"]
+
+
+def pack_model(slug: str, folder: Path) -> None:
+    """Put one model together from what its stages ended with, and write it into the package."""
+    from diffusers import AutoencoderKLWan
+
+    spec = next(spec for spec in SPECS.values() if spec.slug == slug)
+    kind = slug.partition("-")[0]
+    names = [kind] if spec.boundary_ratio is None else [f"{kind}_high", f"{kind}_low"]
+    networks = [trained(name, kind, folder) for name in names]
+    vae = AutoencoderKLWan.from_pretrained(folder / ("vae_wan22" if kind == "ti2v" else "vae_wan21"))
+    parts = {"text_encoder": networks[0][1], "vae": vae, "transformer": networks[0][0]}
+    if len(networks) > 1:
+        parts["transformer_2"] = networks[1][0]
+    pack(slug, parts, boundary_ratio=spec.boundary_ratio, flow_shift=spec.demo_defaults.flow_shift)
+
+
+STAGES: dict[str, Callable[[Path], None]] = {
+    "vae_wan21": lambda folder: train_vae("wan21", folder),
+    "held_out": lambda folder: encode("wan21", HELD_OUT, folder, held_out=True),
+    "small": lambda folder: encode("wan21", SMALL, folder),
+    "native": lambda folder: encode("wan21", NATIVE, folder),
+    "t2v_base": train_t2v_base,
+    "t2v_high": lambda folder: train_t2v_expert(_T2V_HIGH, folder),
+    "t2v_low": lambda folder: train_t2v_expert(_T2V_LOW, folder),
+    "pack_t2v": lambda folder: pack_model("t2v-A14B", folder),
+    "given": given_for_i2v,
+    "i2v_base": train_i2v_base,
+    "i2v_high": lambda folder: train_i2v_expert(_I2V_HIGH, "t2v_high", folder),
+    "i2v_low": lambda folder: train_i2v_expert(_I2V_LOW, "t2v_low", folder),
+    "pack_i2v": lambda folder: pack_model("i2v-A14B", folder),
+    "vae_wan22": lambda folder: train_vae("wan22", folder),
+    "held_out_wan22": lambda folder: encode("wan22", HELD_OUT[1:], folder, held_out=True),
+    "native_wan22": lambda folder: encode("wan22", NATIVE, folder),
+    "ti2v": train_ti2v,
+    "pack_ti2v": lambda folder: pack_model("ti2v-5b", folder),
+    "curves": lambda folder: draw_curves(folder, CURVES),
+}
+"""In an order in which each finds what it needs."""
+
+
+def _statistics(vae: Any) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel over the world's clips."""
+    import torch
+
+    random, shown = np.random.default_rng(1), list(combinations())
+    picked = [shown[int(n)] for n in random.integers(len(shown), size=96)]
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        parts = [
+            vaes.encode(vae, as_clips([clip(words, random, width=112, height=64, frames=17)])).float()
+            for words in picked
+        ]
+    latents = torch.cat(parts).transpose(0, 1).flatten(1)
+    return latents.mean(1).tolist(), latents.std(1).tolist()

@@ -1,0 +1,137 @@
+"""Trains a small VAE: first on single frames, which is cheap, then on short and on whole clips."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from train_demo import vae as vaes
+from train_demo.muon import Muon
+from train_demo.run import Average, decayed
+from train_demo.variety import crop
+
+if TYPE_CHECKING:
+    import torch
+
+LEARNING_RATE = 6e-3
+NOISE = 0.15
+"""Added to latents in training, so that the decoder forgives what the transformers leave."""
+
+
+class Course(NamedTuple):
+    """So many steps on clips of that length and size."""
+
+    steps: int
+    frames: int
+    side: int
+    batch: int
+
+
+COURSES = (Course(400, 1, 64, 48), Course(300, 5, 64, 16), Course(1700, 17, 64, 6))
+_LARGE = 5  # in the last course one step in so many takes one crop twice as large
+_ADAM_NAMES = ("conv_in", "conv_out", "gamma", "norm")
+
+
+class VaeStage:
+    """One VAE in training; see `run.Stage`."""
+
+    def __init__(self, kind: str, *, seed: int = 0) -> None:
+        import torch
+
+        torch.manual_seed(seed)
+        self.name, self.steps = f"vae_{kind}", sum(course.steps for course in COURSES)
+        self.vae = vaes.new_vae(kind)
+        vaes.over_whole_clips(self.vae)
+        vaes.forget_time(self.vae)
+        vaes.lay_out_for_speed(self.vae)
+        self._random = np.random.default_rng(seed)
+        self._spread_latents()
+        self._optimizer = Muon(self.vae.named_parameters(), adam_names=_ADAM_NAMES)
+        self.average = Average(self.vae, 0.998)
+
+    def step(self, number: int) -> dict[str, float]:
+        """One batch of crops there and back."""
+        import torch
+
+        course = _course(number)
+        clips = self._crops(course, number)
+        with torch.autocast("cpu", torch.bfloat16):
+            latents = vaes.encode(self.vae, clips)
+            back = vaes.decode(self.vae, latents + NOISE * torch.randn_like(latents))
+        error = back.float() - clips
+        loss = (_weight(clips) * (error.square() + 0.1 * error.abs())).mean() + 2e-4 * latents.float().square().mean()
+        loss.backward()
+        self._optimizer.step(decayed(LEARNING_RATE, number, self.steps))
+        self.average.update(number)
+        return {"loss": loss.item(), "psnr": -10 * math.log10(error.detach().square().mean().item() / 4)}
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next step depends on."""
+        import torch
+
+        return {
+            "vae": self.vae.state_dict(),
+            "average": self.average.values,
+            "optimizer": self._optimizer.state(),
+            "random": self._random.bit_generator.state,
+            "torch_random": torch.get_rng_state(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from that state."""
+        import torch
+
+        self.vae.load_state_dict(state["vae"])
+        self.average.values = state["average"]
+        self._optimizer.load(state["optimizer"])
+        self._random.bit_generator.state = state["random"]
+        torch.set_rng_state(state["torch_random"])
+
+    def _crops(self, course: Course, number: int) -> torch.Tensor:
+        side, count = course.side, course.batch
+        if course is COURSES[-1] and number % _LARGE == 0:
+            side, count = 2 * side, max(1, count // 4)
+        return as_clips(crop(self._random, side=side, frames=course.frames) for _ in range(count))
+
+    def _spread_latents(self) -> None:
+        """Latents of an untrained encoder are small beside the noise: scale its last layer to a spread of 1."""
+        import torch
+
+        with torch.no_grad():
+            latents = vaes.encode(self.vae, self._crops(COURSES[0], 1))
+            last = self.vae.encoder.conv_out
+            last.weight /= latents.std()
+            last.bias /= latents.std()
+
+
+def as_clips(clips: Iterable[Any]) -> torch.Tensor:
+    """(B, 3, T, H, W) within -1 to 1, laid out for speed, of frames (T, H, W, 3) in uint8."""
+    import torch
+
+    stacked = torch.from_numpy(np.stack(list(clips))).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
+    return stacked.contiguous(memory_format=torch.channels_last_3d)
+
+
+def _course(number: int) -> Course:
+    for course in COURSES:
+        if number < course.steps:
+            return course
+        number -= course.steps
+    raise ValueError("past the last course")
+
+
+def _weight(clips: torch.Tensor) -> torch.Tensor:
+    """1 in plain places to 5 at outlines, from how much neighbours differ."""
+    import torch
+
+    edge = torch.zeros_like(clips[:, :1])
+    across = (clips[..., 1:] - clips[..., :-1]).abs().amax(1, keepdim=True)
+    edge[..., 1:] += across
+    edge[..., :-1] += across
+    down = (clips[..., 1:, :] - clips[..., :-1, :]).abs().amax(1, keepdim=True)
+    edge[..., 1:, :] += down
+    edge[..., :-1, :] += down
+    return 1 + 4 * (2 * edge).clamp(max=1)

@@ -1,0 +1,63 @@
+"""Sentences about the demo's world, and the tokenizer that knows their words."""
+
+import re
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from train_demo import captions
+from train_demo.world import Words, combinations
+
+ALL = list(combinations())
+TOKENIZER = captions.tokenizer()
+UNK = TOKENIZER.unk_token_id
+
+
+def test_the_plainest_sentence() -> None:
+    said = captions.plain(Words("circle", "red", "blue", "right"))
+    assert said == "a red circle moving right on a blue background"
+
+
+def test_different_words_never_make_the_same_plain_sentence() -> None:
+    assert len({captions.plain(words) for words in ALL}) == len(ALL)
+
+
+@given(st.integers(0, len(ALL) - 1), st.integers(0, 2**32))
+def test_every_whole_sentence_is_known_word_for_word(number: int, seed: int) -> None:
+    said = captions.varied(ALL[number], np.random.default_rng(seed))
+    assert UNK not in TOKENIZER(said).input_ids
+
+
+@given(st.integers(0, len(ALL) - 1), st.integers(0, 2**32))
+def test_training_sentences_never_name_what_the_clip_does_not_show(number: int, seed: int) -> None:
+    words = ALL[number]
+    said = set(re.findall(r"\w+", captions.for_training(words, np.random.default_rng(seed))))
+    for table, name in ((captions.SHAPE_WORDS, words.shape), (captions.MOTION_PHRASES, words.motion)):
+        others = {word for key, options in table.items() if key != name for word in options if " " not in word}
+        assert not said & (others - set(table[name]))
+
+
+def test_some_training_sentences_say_nothing_and_some_have_strange_words() -> None:
+    random = np.random.default_rng(0)
+    said = [captions.for_training(ALL[0], random) for _ in range(500)]
+    assert 10 < said.count("") < 60
+    assert sum(captions.UNKNOWN in each for each in said) > 50
+
+
+def test_case_does_not_matter_and_a_text_ends_in_its_end() -> None:
+    assert TOKENIZER("A RED Star").input_ids == TOKENIZER("a red star").input_ids
+    assert TOKENIZER("red").input_ids[-1] == TOKENIZER.eos_token_id == 1
+
+
+@given(st.text(max_size=200))
+def test_any_text_in_any_script_has_ids(text: str) -> None:
+    ids = TOKENIZER(text).input_ids
+    assert ids[-1] == 1
+    assert max(ids) < len(captions.vocabulary())
+
+
+def test_the_vocabulary_has_each_word_once_and_unknown_ones_have_an_id_of_their_own() -> None:
+    words = captions.vocabulary()
+    assert len(words) == len(set(words))
+    assert words[:3] == ["<pad>", "</s>", "<unk>"]
+    assert TOKENIZER("zeppelin").input_ids[0] == UNK
