@@ -16,7 +16,7 @@ from gpu import find_gpu
 from server import Server, free_port, last_words, running
 
 ROOT = Path(__file__).resolve().parent.parent
-PROMPT = "A cat walking in a garden, cinematic lighting"
+PROMPT = "a red circle moving right on a blue background"  # which the demo weights know, and the real ones too
 INTERRUPTED = 130
 
 

@@ -45,7 +45,7 @@ class StorageSettings(Room):
 
     home: Path = Field(
         default_factory=_default_home,
-        description="Folder of the database, outputs, uploads and the embedded demo weights.",
+        description="Folder of the database, outputs and uploads, and of models that are in none of `models_dirs`.",
     )
     min_free_bytes: int = Field(
         default=1_000_000_000,
@@ -118,7 +118,7 @@ class ModelsSettings(Room):
     """Where weights are and which are used."""
 
     models_dirs: tuple[Path, ...] = Field(
-        default=(), description="Folders searched for <slug>/<variant>/ before `home`/models, the first match wins."
+        default=(), description="Folders searched for <slug>/dev/ before `home`/models, the first match wins."
     )
     variant: VariantChoice = Field(
         default="auto", description="auto uses the real weights (dev) of a model where they are on disk, else demo."

@@ -84,7 +84,7 @@ def score(wanted: list[Case], videos: list[Frames]) -> dict[str, Any]:
     pairs = [(case.words, found) for case, found in zip(wanted, seen, strict=True)]
     right = {name: [getattr(words, name) == getattr(found, name) for words, found in pairs] for name in Seen._fields}
     moving = [ok for ok, case in zip(right["motion"], wanted, strict=True) if case.words.motion != "still"]
-    result = {name: _share(values) for name, values in right.items()}
+    result: dict[str, Any] = {name: _share(values) for name, values in right.items()}
     result |= {"moving": _share(moving), "all": _share([all(four) for four in zip(*right.values(), strict=True)])}
     given = [(case.pictures, video) for case, video in zip(wanted, videos, strict=True) if case.pictures]
     if given:

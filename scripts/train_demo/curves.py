@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 LEARNING = {"psnr": "PSNR of crops, dB", "loss": "loss"}
-SWAPS = ("ground", "motion", "colour", "shape")
+SWAPS = ("ground", "motion", "colour", "shape", "whose")
 
 
 def draw_curves(folder: Path, picture: Path) -> None:

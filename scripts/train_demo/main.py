@@ -1,4 +1,8 @@
-"""The command line: which stages to train, with how many threads, and where their state is."""
+"""The command line: which stages to train, with how many threads, and where their state is.
+
+A stage that was stopped goes on; one that has ended is not done again. Several may run at once,
+in processes of their own, where none needs what another makes.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +19,14 @@ def main() -> int:
     import torch
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stage", nargs="+", choices=STAGES, help="in this order")
+    parser.add_argument("stage", nargs="*", help=f"in this order; by default all of {', '.join(STAGES)}")
     parser.add_argument("--threads", type=int, help="how many threads torch uses")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the state of the training is kept")
     asked = parser.parse_args()
     if asked.threads:
         torch.set_num_threads(asked.threads)
-    for name in asked.stage:
+    if unknown := set(asked.stage) - set(STAGES):
+        parser.error(f"no stage is called {', '.join(sorted(unknown))}; see --help")
+    for name in asked.stage or STAGES:
         STAGES[name](asked.folder)
     return 0

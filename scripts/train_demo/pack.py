@@ -36,19 +36,24 @@ def pack(slug: str, parts: dict[str, Any], *, boundary_ratio: float | None, flow
     folder = SHIPPED / slug
     shutil.rmtree(folder, ignore_errors=True)
     pipeline.save_pretrained(folder, safe_serialization=True)
-    _name_tokenizer(folder / "model_index.json")
+    for path in folder.rglob("*.json"):
+        _tidy(path)
+    for path in folder.rglob("*.safetensors"):
+        path.chmod(0o644)  # safetensors lets only the owner read
     _sum()
 
 
-def _name_tokenizer(index_path: Path) -> None:
-    """The name that every release of transformers knows; release 5 writes one of its own."""
-    index = json.loads(index_path.read_text("utf-8"))
-    index["tokenizer"] = ["transformers", "PreTrainedTokenizerFast"]
-    index_path.write_text(json.dumps(index, indent=2) + "\n", "utf-8")
+def _tidy(path: Path) -> None:
+    """Leave out where on this machine a part came from; name the tokenizer as every release of transformers does."""
+    content = json.loads(path.read_text("utf-8"))
+    content.pop("_name_or_path", None)
+    if path.name == "model_index.json":
+        content["tokenizer"] = ["transformers", "PreTrainedTokenizerFast"]
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8", newline="\n")
 
 
 def _sum() -> None:
     """The sha256 of every file, beside them."""
     files = sorted(path for path in SHIPPED.rglob("*") if path.is_file() and path.name != SUMS)
     sums = {path.relative_to(SHIPPED).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    (SHIPPED / SUMS).write_text(json.dumps(sums, indent=1) + "\n", "utf-8")
+    (SHIPPED / SUMS).write_text(json.dumps(sums, indent=1) + "\n", "utf-8", newline="\n")

@@ -24,13 +24,13 @@ from wan22.models.catalogue import SPECS
 
 CURVES = Path(__file__).resolve().parents[2] / "docs" / "demo-training.png"
 
-_T2V_BASE = Plan("t2v_base", SMALL, steps=1900, rate=3e-3, train_text=True)
+_T2V_BASE = Plan("t2v_base", SMALL, steps=6000, rate=4e-3, train_text=True)
 _T2V_HIGH = Plan("t2v_high", NATIVE, steps=1000, rate=2e-3, sigmas=(0.86, 1.0), shift=5.0)
 _T2V_LOW = Plan("t2v_low", NATIVE, steps=1000, rate=2e-3, sigmas=(0.0, 0.89), shift=2.0)
 _I2V_BASE = Plan("i2v_base", FROM_PICTURES_SMALL, steps=500, rate=2e-3)
-_I2V_HIGH = Plan("i2v_high", FROM_PICTURES_NATIVE, steps=500, rate=1.5e-3, sigmas=(0.89, 1.0), shift=5.0)
-_I2V_LOW = Plan("i2v_low", FROM_PICTURES_NATIVE, steps=500, rate=1.5e-3, sigmas=(0.0, 0.91), shift=2.0)
-_TI2V = Plan("ti2v", NATIVE, steps=2600, rate=3e-3)
+_I2V_HIGH = Plan("i2v_high", FROM_PICTURES_NATIVE, steps=220, rate=1.5e-3, sigmas=(0.89, 1.0), shift=5.0)
+_I2V_LOW = Plan("i2v_low", FROM_PICTURES_NATIVE, steps=220, rate=1.5e-3, sigmas=(0.0, 0.91), shift=2.0)
+_TI2V = Plan("ti2v", NATIVE, steps=1300, rate=3e-3)
 
 
 def train_vae(kind: str, folder: Path) -> None:
@@ -94,8 +94,8 @@ def train_i2v_base(folder: Path) -> None:
 
 def train_i2v_expert(plan: Plan, from_texts: str, folder: Path) -> None:
     """One expert at the native size: the base for pictures, plus what the one for texts learned at that size."""
-    transformer, encoder = trained("i2v_base", "i2v", folder)
-    base, _ = trained("t2v_base", "t2v", folder)
+    transformer, _ = trained("i2v_base", "i2v", folder)
+    base, encoder = trained("t2v_base", "t2v", folder)
     expert, _ = trained(from_texts, "t2v", folder)
     add_difference(transformer, base, expert)
     train(ImageStage(plan, transformer, encoder, folder / "data_wan21"), folder)

@@ -40,7 +40,26 @@ def new_encoder() -> Any:
         dropout_rate=0.0,
         is_encoder_decoder=False,
     )
-    return UMT5EncoderModel(config)
+    encoder = UMT5EncoderModel(config)
+    for block in encoder.encoder.block:
+        _look_at_neighbours(block.layer[0].SelfAttention.relative_attention_bias.weight)
+    return encoder
+
+
+def _look_at_neighbours(bias: torch.Tensor) -> None:
+    """Begin with heads that see the next word or two, or the last, in a bias (buckets, heads) by distance.
+
+    Else a word hardly knows its neighbours at first, and whether "green" belongs to the thing or to the background was
+    still not learned after 4,800 steps; with this it was after a few hundred.
+    """
+    import torch
+
+    last, last_but_one, following, second = 1, 2, 17, 18  # UMT5's buckets for these distances
+    with torch.no_grad():
+        bias[following, 0] += 4
+        bias[last, 1] += 4
+        bias[[following, second], 2] += 2
+        bias[[last, last_but_one], 3] += 2
 
 
 class Reader:

@@ -19,6 +19,7 @@ from wan22.cli.model_checks import check_models, verdict_on
 from wan22.hardware.choose import choose_device
 from wan22.hardware.machine import Gpu, Machine
 from wan22.models.catalogue import SPECS
+from wan22.models.demo_weights import KNOWN
 from wan22.settings import load_settings
 from wan22.tasks import ModelType
 
@@ -98,9 +99,11 @@ def test_a_port_that_a_stranger_has() -> None:
 def test_models_of_a_bare_machine(tmp_path: Path) -> None:
     settings = load_settings(storage={"home": tmp_path})
     findings = list(check_models(BARE, settings))
-    assert states(findings) == [("device", "ok"), ("T2V-A14B", "ok"), ("I2V-A14B", "ok"), ("TI2V-5B", "ok")]
-    assert all("demo weights are in use" in finding.text for finding in findings[1:])
-    assert all("takes hours" in finding.text for finding in findings[1:])
+    names = ("device", "T2V-A14B", "I2V-A14B", "TI2V-5B", "demo weights")
+    assert states(findings) == [(name, "ok") for name in names]
+    assert all("demo weights are in use" in finding.text for finding in findings[1:4])
+    assert all("takes hours" in finding.text for finding in findings[1:4])
+    assert findings[4].text == KNOWN
     cure = findings[1].cure
     assert "Wan-AI/Wan2.2-T2V-A14B-Diffusers" in cure
     assert str(tmp_path / "models" / "t2v-A14B" / "dev") in cure
@@ -158,10 +161,10 @@ def put_real_weights(folder: Path) -> None:
 def test_real_weights_that_are_left_aside_are_told(tmp_path: Path) -> None:
     put_real_weights(tmp_path / "ti2v-5b" / "dev")
     dirs = {"models_dirs": [tmp_path]}
-    used = list(check_models(BARE, load_settings(storage={"home": tmp_path}, models=dirs)))[-1]
+    used = list(check_models(BARE, load_settings(storage={"home": tmp_path}, models=dirs)))[3]
     assert (used.state, used.text.partition(" and ")[0]) == ("warn", "the real weights are in use")
     aside = load_settings(storage={"home": tmp_path}, models={**dirs, "variant": "demo"})
-    assert "set models.variant to auto" in list(check_models(BARE, aside))[-1].cure
+    assert "set models.variant to auto" in list(check_models(BARE, aside))[3].cure
 
 
 def test_sizes_in_words() -> None:

@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 from wan22.cli.app import app
 from wan22.errors import ConfigurationError, InvalidRequest
+from wan22.models.demo_weights import ABOUT
 
 SMALL = ["--size", "64x64", "--frames", "5", "--steps", "2"]
 
@@ -41,7 +42,7 @@ def test_it_prints_the_path_of_the_file_that_it_made(tmp_path: Path) -> None:
 def test_progress_goes_to_stderr() -> None:
     told = generate("a cat", "-o", "cat.mp4", *SMALL).stderr.splitlines()
     assert told[-3:-1] == ["decoding", "encoding"]
-    assert "demo weights" in told[-1]
+    assert told[-1] == ABOUT
     assert "denoising" in told
 
 

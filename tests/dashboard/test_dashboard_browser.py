@@ -12,6 +12,8 @@ from dashboard_studio import open_page, open_studio
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from wan22.models.demo_weights import ABOUT
+
 pytestmark = pytest.mark.browser
 
 TASKS = "/api/v1/generation"
@@ -217,7 +219,11 @@ def test_older_ones_are_shown_once(page: Page, studio: str) -> None:
 
 
 def test_the_weights_in_use_are_told(page: Page) -> None:
-    expect(page.locator("#demo-note")).to_contain_text("Demo weights are in use for all models")
+    note = page.locator("#form #demo-note")
+    expect(note).to_contain_text("Demo weights for all models.")
+    expect(note).to_contain_text(ABOUT)
+    page.get_by_label("Model").select_option("TI2V-5B")
+    expect(note).to_contain_text("Demo weights for TI2V-5B.")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -58,14 +58,16 @@ def test_real_weights_render_the_next_multiple(
 @pytest.mark.parametrize(
     ("model", "asked", "rendered", "crop"),
     [
-        (T2V, (1280, 720), (256, 144), (256, 144)),
-        (TI2V, (1280, 720), (256, 160), (256, 144)),
-        (TI2V, (1920, 1080), (256, 160), (256, 144)),
-        (I2V, (720, 1280), (144, 256), (144, 256)),
-        (T2V, (960, 960), (208, 208), (208, 208)),
-        (TI2V, (640, 480), (256, 192), (256, 192)),
-        (T2V, (240, 128), (240, 128), (240, 128)),
-        (TI2V, (270, 160), (288, 160), (270, 160)),  # a little over, and rendered without scaling
+        (T2V, (1280, 720), (224, 128), (224, 126)),
+        (TI2V, (1280, 720), (224, 128), (224, 126)),
+        (TI2V, (1280, 704), (224, 128), (220, 121)),
+        (TI2V, (1920, 1080), (224, 128), (224, 126)),
+        (I2V, (720, 1280), (128, 224), (126, 224)),
+        (TI2V, (960, 960), (160, 160), (160, 160)),
+        (T2V, (960, 960), (176, 176), (176, 176)),
+        (TI2V, (640, 480), (192, 160), (192, 144)),
+        (T2V, (224, 128), (224, 128), (224, 128)),
+        (TI2V, (220, 140), (224, 160), (220, 140)),  # a little over, and rendered without scaling
     ],
 )
 def test_demo_weights_render_near_the_size_they_know(
@@ -113,7 +115,7 @@ def test_ordinary_shapes_use_most_of_what_the_demo_renders(width: int, height: i
         return
     for model in ModelType:
         made = render(model, width, height, native=DEMO_NATIVE_AREA)
-        assert made.crop_width * made.crop_height > 0.8 * made.width * made.height
+        assert made.crop_width * made.crop_height > 0.75 * made.width * made.height
         assert made.width * made.height > 0.7 * DEMO_NATIVE_AREA
 
 
@@ -161,11 +163,11 @@ def test_six_frames_from_first_to_last() -> None:
     [
         (
             render(T2V, 1280, 720, native=DEMO_NATIVE_AREA),
-            "Rendered at 256x144, 17 frames; trimmed to 16 frames, enlarged to 1280x720.",
+            "Rendered at 224x128, 17 frames; trimmed to 16 frames, cropped to 224x126, enlarged to 1280x720.",
         ),
         (
             render(TI2V, 1280, 720, native=DEMO_NATIVE_AREA, frames=17),
-            "Rendered at 256x160, 17 frames; cropped to 256x144, enlarged to 1280x720.",
+            "Rendered at 224x128, 17 frames; cropped to 224x126, enlarged to 1280x720.",
         ),
         (render(T2V, 854, 480, frames=81), "Rendered at 864x480, 81 frames; cropped to 854x480."),
         (render(TI2V, 1280, 704, frames=1), "Rendered at 1280x704, 1 frame, as asked."),

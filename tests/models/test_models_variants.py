@@ -9,6 +9,7 @@ from models_kit import I2V, T2V, TI2V, write_weights
 
 from wan22.errors import InvalidRequest, ModelMissing
 from wan22.models.catalogue import SPECS
+from wan22.models.demo_weights import ABOUT, SHIPPED
 from wan22.models.variants import Models
 from wan22.settings import ModelsSettings
 from wan22.tasks import Draft, ModelType
@@ -25,11 +26,11 @@ def put(tmp_path: Path, place: str, model_type: ModelType = T2V) -> Path:
     return write_weights(tmp_path / place, SPECS[model_type])
 
 
-def test_with_nothing_on_disk_the_demo_is_used_from_home(tmp_path: Path) -> None:
+def test_with_nothing_on_disk_the_demo_is_used_as_it_was_shipped(tmp_path: Path) -> None:
     variant = models(tmp_path).get(TI2V)
-    assert (variant.name, variant.path) == ("demo", tmp_path / "home" / "ti2v-5b" / "demo")
-    assert (variant.native_area, variant.defaults) == (256 * 160, SPECS[TI2V].demo_defaults)
-    assert models(tmp_path).weights_bytes(variant) == 0
+    assert (variant.name, variant.path) == ("demo", SHIPPED / "ti2v-5b")
+    assert (variant.native_area, variant.defaults) == (224 * 128, SPECS[TI2V].demo_defaults)
+    assert models(tmp_path).weights_bytes(variant) > 0
     assert not list(tmp_path.iterdir()), "looking makes no folder"
 
 
@@ -97,9 +98,16 @@ def test_the_demo_can_be_asked_for_although_real_weights_are_there(tmp_path: Pat
     assert shelf.describe(T2V).state == "ready"
 
 
-def test_demo_weights_are_found_in_the_searched_folders_too(tmp_path: Path) -> None:
-    path = put(tmp_path, "second/ti2v-5b/demo", TI2V)
-    assert models(tmp_path).get(TI2V).path == path
+def test_a_folder_called_demo_is_not_taken_for_the_shipped_one(tmp_path: Path) -> None:
+    put(tmp_path, "second/ti2v-5b/demo", TI2V)
+    assert models(tmp_path).get(TI2V).path == SHIPPED / "ti2v-5b"
+
+
+@pytest.mark.parametrize("variant", ["auto", "demo"])
+def test_what_the_demo_weights_know_is_told_with_the_reason_for_them(tmp_path: Path, variant: str) -> None:
+    why = models(tmp_path, variant).get(T2V).why
+    assert why.endswith(ABOUT)
+    assert why != ABOUT
 
 
 def test_a_planned_variant_is_found_by_its_name(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from wan22.errors import Cancelled, ModelCorrupt
 from wan22.hardware.probe import probe
 from wan22.media.outputs import Outputs
 from wan22.media.uploads import Uploads
+from wan22.models.demo_weights import SHIPPED
 from wan22.models.variants import Models
 from wan22.orchestrator.orchestrator import Orchestrator, model_key
 from wan22.orchestrator.planning import Planner
@@ -28,11 +31,11 @@ from wan22.tasks import Draft, ModelType
 class Studio:
     """An orchestrator with all that it needs, over one folder."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, demos: Path = SHIPPED) -> None:
         self.home = home
         self.store = Store.open(None)
         self.queue = Queue(self.store, Feed(self.store), QueueSettings())
-        models = Models(ModelsSettings(), home / "models")
+        models = Models(ModelsSettings(), home / "models", demos=demos)
         self.outputs = Outputs(home / "outputs")
         self.residency: Residency[LoadedModel] = Residency(10**9, lambda what, key: None)
         self.orchestrator = Orchestrator(models, self.residency, self.outputs, Uploads(home / "uploads"))
@@ -52,12 +55,18 @@ class Studio:
         return sorted(path.name for path in (self.home / "outputs").rglob("*") if path.is_file())
 
 
-@pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    studio = Studio(tmp_path)
+@contextmanager
+def opened(home: Path, demos: Path = SHIPPED) -> Iterator[Studio]:
+    studio = Studio(home, demos)
     yield studio
     studio.residency.close()
     studio.store.close()
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Iterator[Studio]:
+    with opened(tmp_path) as studio:
+        yield studio
 
 
 def run(studio: Studio, claim: Claim) -> list[str]:
@@ -82,10 +91,13 @@ def test_a_cancelled_run_leaves_no_file_and_the_next_one_works(studio: Studio) -
     assert run(studio, studio.claim()) == ["0.mp4"]
 
 
-def test_damaged_weights_are_named_and_not_kept(studio: Studio) -> None:
-    run(studio, studio.claim())
-    studio.residency.close()
-    (studio.home / "models/t2v-A14B/demo/vae/diffusion_pytorch_model.safetensors").write_bytes(b"not weights")
-    with pytest.raises(ModelCorrupt, match="vae"):
-        run(studio, studio.claim())
-    assert studio.residency.residents() == ()
+def test_damaged_demo_weights_are_named_before_they_are_read_and_not_kept(tmp_path: Path) -> None:
+    demos = shutil.copytree(SHIPPED, tmp_path / "demo", ignore=shutil.ignore_patterns("i2v*", "ti2v*"))
+    damaged = demos / "t2v-A14B/vae/diffusion_pytorch_model.safetensors"
+    content = bytearray(damaged.read_bytes())
+    content[-1] ^= 1  # still a whole file of weights, and not the shipped one
+    damaged.write_bytes(content)
+    with opened(tmp_path / "home", demos) as studio:
+        with pytest.raises(ModelCorrupt, match=r"vae.diffusion_pytorch_model.safetensors .*Install wan22 again"):
+            run(studio, studio.claim())
+        assert studio.residency.residents() == ()

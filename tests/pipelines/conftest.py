@@ -1,4 +1,4 @@
-"""The three small models, built once and loaded once for all tests of this room."""
+"""The three demo models, loaded once for all tests of this room."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from pipelines_kit import load_from
 
-from wan22.pipelines.demo import build_demo
+from wan22.models.catalogue import SPECS
+from wan22.models.demo_weights import SHIPPED
 from wan22.pipelines.loader import LoadedModel
 from wan22.tasks import ModelType
 
@@ -25,12 +26,9 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def demos(tmp_path_factory: pytest.TempPathFactory) -> Callable[[ModelType], Path]:
-    """Where the small model of a type is. Nobody may change it: see `own_demo`."""
-    home = tmp_path_factory.mktemp("demos")
-    for model_type in ModelType:
-        build_demo(model_type, home / model_type.value)
-    return lambda model_type: home / model_type.value
+def demos() -> Callable[[ModelType], Path]:
+    """Where the shipped demo model of a type is. A test that damages one does it to a copy."""
+    return lambda model_type: SHIPPED / SPECS[model_type].slug
 
 
 @pytest.fixture(scope="session")

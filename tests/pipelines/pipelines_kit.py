@@ -14,6 +14,7 @@ from PIL import Image
 from support import pictures, samples
 
 from wan22.errors import Cancelled
+from wan22.media.uploads import fit
 from wan22.pipelines.loader import LoadedModel, load
 from wan22.pipelines.phases import decode, denoise, encode_image, encode_text
 from wan22.tasks import ImageRef, ModelType, Phase, Plan, Render, Request
@@ -105,6 +106,17 @@ def latents_of(
 def frames_of(model: LoadedModel, latents: Any, reporter: Recorder | None = None) -> np.ndarray:
     """All frames, (F, H, W, 3)."""
     return np.stack(list(decode(model, latents, reporter or Recorder())))
+
+
+def through_vae(model: LoadedModel, picture: Image.Image, width: int, height: int) -> np.ndarray:
+    """The picture cut to that size, encoded and decoded as a single frame, (H, W, 3) in 0 to 255."""
+    import torch
+
+    pixels = torch.from_numpy(np.asarray(fit(picture, width, height), np.float32)).permute(2, 0, 1) / 127.5 - 1
+    with torch.no_grad():
+        latents = model.vae.encode(pixels[None, :, None]).latent_dist.mode()
+        back = model.vae.decode(latents).sample[0, :, 0].permute(1, 2, 0)
+    return ((back + 1) * 127.5).numpy()
 
 
 @contextmanager

@@ -120,7 +120,7 @@ def test_a_closed_model_holds_nothing(demos) -> None:
 
 
 def test_no_folder_is_a_missing_model(tmp_path) -> None:
-    with pytest.raises(ModelMissing, match=r"T2V-A14B is not in .*nowhere.*built again"):
+    with pytest.raises(ModelMissing, match=r"T2V-A14B is not in .*nowhere.*Install wan22 again"):
         load_from(tmp_path / "nowhere", T2V)
 
 
@@ -133,7 +133,7 @@ def test_the_cure_depends_on_where_the_weights_came_from(tmp_path) -> None:
 def test_an_absent_component_is_named(own, name) -> None:
     folder = own(T2V)
     shutil.rmtree(folder / name)
-    with pytest.raises(ModelCorrupt, match=f"T2V-A14B in .* lacks {name}/.*Delete"):
+    with pytest.raises(ModelCorrupt, match=f"T2V-A14B in .* lacks {name}/.*Install wan22 again"):
         load_from(folder, T2V)
 
 

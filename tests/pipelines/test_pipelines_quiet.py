@@ -5,23 +5,20 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from pipelines_kit import I2V
+
 FIRST_TASK = """
 import sys
 from pathlib import Path
-from wan22.pipelines.demo import build_demo
-from wan22.tasks import ModelType
+from pipelines_kit import I2V, PICTURE, ask, frames_of, latents_of, load_from
 
-build_demo(ModelType.I2V_A14B, Path(sys.argv[1]))
-
-from pipelines_kit import ask, frames_of, latents_of, load_from, PICTURE
-
-model = load_from(Path(sys.argv[1]), ModelType.I2V_A14B)
-frames_of(model, latents_of(model, ask(ModelType.I2V_A14B), PICTURE))
+model = load_from(Path(sys.argv[1]), I2V)
+frames_of(model, latents_of(model, ask(I2V), PICTURE))
 """
 
 
-def test_a_process_says_nothing_from_the_first_build_to_the_last_frame(tmp_path) -> None:
+def test_a_process_says_nothing_from_loading_to_the_last_frame(demos) -> None:
     """In a fresh one: some warnings come once, at the first import."""
-    command = [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{FIRST_TASK}", str(tmp_path / "demo")]
+    command = [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{FIRST_TASK}", str(demos(I2V))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pipelines_kit import I2V, PICTURE, SIDE, TI2V, Recorder, ask_still, counting, frames_of, latents_of, render_of
+from pipelines_kit import (
+    I2V,
+    PICTURE,
+    SIDE,
+    TI2V,
+    Recorder,
+    ask_still,
+    counting,
+    frames_of,
+    latents_of,
+    render_of,
+    through_vae,
+)
 
-from wan22.media.uploads import fit
 from wan22.models.catalogue import DEFAULT_STRENGTH
 from wan22.pipelines.phases import encode_image
 
@@ -28,10 +39,13 @@ def test_the_weaker_the_closer_to_the_picture(models, model_type) -> None:
 
 @both
 def test_a_weak_change_still_looks_like_the_picture(models, model_type) -> None:
-    request = ask_still(model_type, strength=0.25).model_copy(update={"flow_shift": 1.0, "steps": 8})
-    (frame,) = frames_of(models(model_type), latents_of(models(model_type), request, PICTURE))
-    expected = np.asarray(fit(PICTURE, SIDE, SIDE), dtype=float)
-    assert np.abs(frame - expected).mean() < 60 < np.abs(255 - frame - expected).mean()
+    model, distances = models(model_type), []
+    expected = through_vae(model, PICTURE, SIDE, SIDE)
+    for strength in (0.25, 1.0):
+        request = ask_still(model_type, strength=strength).model_copy(update={"flow_shift": 1.0, "steps": 8})
+        (frame,) = frames_of(model, latents_of(model, request, PICTURE))
+        distances.append(np.abs(frame - expected).mean())
+    assert distances[0] < distances[1]
 
 
 def test_full_strength_is_the_text_alone(models) -> None:
@@ -66,7 +80,7 @@ def test_the_default_strength_keeps_the_picture(models, model_type) -> None:
         np.corrcoef(latents_of(model, other, PICTURE).flatten(), start.flatten())[0, 1]
         for other in (request, request.model_copy(update={"strength": 1.0}))
     )
-    assert kept > 0.15 > abs(lost)  # diluted by the many channels that hold no colour
+    assert kept > 2 * abs(lost)
 
 
 def test_the_picture_is_not_pinned_as_a_frame(models) -> None:

@@ -5,24 +5,26 @@ from __future__ import annotations
 import pytest
 from pipelines_kit import T2V, TI2V, counting
 
-from wan22.pipelines.demo_parts import vae as small_vae
 from wan22.pipelines.tiles import Tiles
 
 FRAMES = 3
 
 
-def rough_vae(model_type):
-    """Of the model's kind, with random weights: most of the demo's are zero, and would not tell one frame from two."""
+@pytest.fixture
+def rough_vae(demos):
+    """Makes a VAE of the model's kind with few and random weights, in 64x64 tiles every 48 pixels."""
     import torch
+    from diffusers import AutoencoderKLWan
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        vae = small_vae(model_type)
-        for module in vae.modules():
-            if hasattr(module, "reset_parameters"):
-                module.reset_parameters()
-    vae.enable_tiling(64, 64, 48, 48)
-    return vae
+    def make(model_type):
+        config = AutoencoderKLWan.load_config(demos(model_type) / "vae")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            vae = AutoencoderKLWan.from_config(config, base_dim=4).eval()
+        vae.enable_tiling(64, 64, 48, 48)
+        return vae
+
+    return make
 
 
 def decoded(vae, height, width, *, frames=FRAMES):
@@ -45,7 +47,7 @@ both = pytest.mark.parametrize("model_type", [T2V, TI2V])
 
 @both
 @pytest.mark.parametrize(("height", "width"), [(160, 160), (64, 176), (192, 32), (112, 96), (64, 64)])
-def test_they_join_to_what_one_call_gives(model_type, height, width) -> None:
+def test_they_join_to_what_one_call_gives(rough_vae, model_type, height, width) -> None:
     """Not to the bit: the convolution before the decoder sees all latents at once here, and there one tile's."""
     theirs, ours = decoded(rough_vae(model_type), height, width)
     assert ours.shape == theirs.shape == (1, 3, 4 * (FRAMES - 1) + 1, height, width)
@@ -54,7 +56,7 @@ def test_they_join_to_what_one_call_gives(model_type, height, width) -> None:
 
 
 @both
-def test_features_of_frames_before_count(model_type) -> None:
+def test_features_of_frames_before_count(rough_vae, model_type) -> None:
     """So that the test above would see a tile that is given another one's features, or none."""
     vae = rough_vae(model_type)
     two, _ = decoded(vae, 96, 96, frames=2)
@@ -64,7 +66,7 @@ def test_features_of_frames_before_count(model_type) -> None:
 
 @both
 @pytest.mark.parametrize(("height", "width", "count"), [(64, 64, 1), (64, 80, 4), (32, 80, 2), (160, 160, 16)])
-def test_the_tiles_of_a_frame_are_counted(model_type, height, width, count) -> None:
+def test_the_tiles_of_a_frame_are_counted(rough_vae, model_type, height, width, count) -> None:
     import torch
 
     vae = rough_vae(model_type)
@@ -76,7 +78,7 @@ def test_the_tiles_of_a_frame_are_counted(model_type, height, width, count) -> N
 
 
 @both
-def test_without_tiling_there_is_one(model_type) -> None:
+def test_without_tiling_there_is_one(rough_vae, model_type) -> None:
     import torch
 
     vae = rough_vae(model_type)
@@ -86,7 +88,7 @@ def test_without_tiling_there_is_one(model_type) -> None:
 
 @both
 @pytest.mark.parametrize(("side", "keeps"), [(64, True), (160, False)])
-def test_the_vae_keeps_the_features_of_an_only_tile_between_frames(model_type, side, keeps) -> None:
+def test_the_vae_keeps_the_features_of_an_only_tile_between_frames(rough_vae, model_type, side, keeps) -> None:
     """Those of many wait elsewhere, so that the device's memory does not grow with their number."""
     import torch
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wan22.cli.finding import Finding, failed_by, ok, size_words, warn
-from wan22.errors import ConfigurationError, ModelMissing
+from wan22.errors import ConfigurationError, ModelCorrupt, ModelMissing
 from wan22.hardware.choose import choose_device, choose_offload, choose_precision, gpu_of
 from wan22.hardware.machine import Gpu, Machine
+from wan22.models import demo_weights
 from wan22.models.catalogue import SPECS, ModelSpec
 from wan22.models.variants import DTYPE_BYTES, Models
 from wan22.settings import DeviceSettings, Settings
@@ -18,7 +19,7 @@ HELD = {"none": "held whole", "group": "streamed from RAM"}
 
 
 def check_models(machine: Machine, settings: Settings) -> Iterator[Finding]:
-    """The device that the settings choose, then each model on it."""
+    """The device that the settings choose, each model on it, and what the demo weights know where they are in use."""
     try:
         device = choose_device(machine, settings.device.device)
     except ConfigurationError as error:
@@ -28,6 +29,8 @@ def check_models(machine: Machine, settings: Settings) -> Iterator[Finding]:
     models = Models(settings.models, settings.storage.home / "models")
     for model_type, spec in SPECS.items():
         yield _check_model(models, model_type, verdict_on(spec, machine, device, settings.device))
+    if _is_demo_used(models):
+        yield ok("demo weights", demo_weights.KNOWN)
 
 
 @dataclass(frozen=True)
@@ -67,19 +70,27 @@ def _check_model(models: Models, model_type: ModelType, verdict: Verdict) -> Fin
     """A warning where real weights are in use that don't suit the machine; the demo weights suit any."""
     try:
         variant = models.get(model_type)
-    except ModelMissing as error:
+        if variant.name == "demo":
+            demo_weights.verify(variant.path)
+    except (ModelMissing, ModelCorrupt) as error:
         return failed_by(model_type.value, error)
     if variant.name == "dev":
         text = f"the real weights are in use and {verdict}"
         cure = "Use TI2V-5B, the smallest, or set models.variant to demo."
         return warn(model_type.value, text, cure) if verdict.obstacles else ok(model_type.value, text)
-    size = models.weights_bytes(variant)
-    held = size_words(size) if size else "built when they are first needed"
+    held = size_words(models.weights_bytes(variant))
     text = f"the demo weights are in use ({held}); the real ones {verdict}"
     report = models.describe(model_type)
     if report.state == "partial":
         return warn(model_type.value, f"{text}. {report.why}", "Copy the missing files again.")
     return ok(model_type.value, text, f"To use the real ones, {_way_to_real(models, variant.spec, report.state)}.")
+
+
+def _is_demo_used(models: Models) -> bool:
+    try:
+        return any(models.get(model_type).name == "demo" for model_type in SPECS)
+    except ModelMissing:  # only the real ones are allowed
+        return False
 
 
 def _way_to_real(models: Models, spec: ModelSpec, state: str) -> str:

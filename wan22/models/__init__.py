@@ -1,5 +1,6 @@
 """The three models: what they are, which weights are on disk, and what a request means for them.
 
-`catalogue` holds the figures; `variants` finds the weights, with `files` looking into their folders; `resolve` turns a
-draft into a request by `rules` and `size`; `geometry` says what is rendered for it. Loads no weights (`pipelines`).
+`catalogue` holds the figures; `variants` finds the weights, with `files` looking into their folders, and `demo_weights`
+knows the ones that ship with the package; `resolve` turns a draft into a request by `rules` and `size`; `geometry` says
+what is rendered for it. Loads no weights (`pipelines`).
 """

@@ -98,8 +98,8 @@ class ModelSpec:
         return ("tokenizer", "text_encoder", "transformer", *second, "scheduler", "vae")
 
 
-# Ours: what the small embedded weights are trained at, 256x144 on multiples of 16 and 256x160 on multiples of 32.
-DEMO_NATIVE_AREA = 256 * 160
+# Ours: the demo weights are trained at 224x128, 160x160 and 128x224, which are multiples of 32 and so fit every model.
+DEMO_NATIVE_AREA = 224 * 128
 
 _T2V = ModelSpec(
     model_type=ModelType.T2V_A14B,
@@ -111,7 +111,7 @@ _T2V = ModelSpec(
     height=720,
     fps=16,
     defaults=Defaults(steps=40, guidance_scale=4.0, guidance_scale_2=3.0, flow_shift=12.0),
-    # steps and shifts of all demo_defaults are ours, tuned for the small weights and the size that they know
+    # steps and shifts of all demo_defaults are ours, tuned for the demo weights and the sizes that they know
     demo_defaults=Defaults(steps=16, guidance_scale=4.0, guidance_scale_2=3.0, flow_shift=3.0),
     boundary_ratio=0.875,
     takes_image="never",

@@ -1,6 +1,6 @@
-"""Which weights of a model are on disk and which are used: `dev`, the real ones, or `demo`, the small embedded ones.
+"""Which weights of a model are on disk and which are used: `dev`, the real ones, or `demo`, the small shipped ones.
 
-Looks, and builds, downloads or loads nothing: the demo weights are made by `pipelines` on first need.
+Looks, and downloads, checks or loads nothing; what the demo weights are is in `demo_weights`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from wan22.errors import ModelMissing
-from wan22.models import files
+from wan22.models import demo_weights, files
 from wan22.models.catalogue import DEMO_NATIVE_AREA, SPECS, Defaults, ModelSpec
 from wan22.models.rules import model_type_of
 from wan22.settings import ModelsSettings
@@ -47,22 +47,19 @@ class VariantReport:
 class Models:
     """The models' folders. Every call looks at the disk again, so that weights may arrive while the server runs."""
 
-    def __init__(self, settings: ModelsSettings, home_models: Path) -> None:
+    def __init__(self, settings: ModelsSettings, home_models: Path, *, demos: Path = demo_weights.SHIPPED) -> None:
         self._wanted = settings.variant
-        self._home = home_models
         self._roots = (*settings.models_dirs, home_models)
+        self._demos = demos
 
     def get(self, model_type: ModelType) -> Variant:
-        """The variant to use by the settings. Raises ModelMissing where only `dev` is allowed and it is not whole.
-
-        The demo weights need not exist yet: `path` is where they are, or where they are to be built.
-        """
+        """The variant to use by the settings. Raises ModelMissing where only `dev` is allowed and it is not whole."""
         if self._wanted == "demo":
-            return self._demo(SPECS[model_type], "The setting models.variant is demo.")
+            return self._demo(SPECS[model_type], f"The setting models.variant is demo. {demo_weights.ABOUT}")
         report = self.describe(model_type)
         if report.state == "ready" or self._wanted == "dev":
             return self._dev(SPECS[model_type], report)
-        return self._demo(SPECS[model_type], f"{report.why} The small embedded weights are used until they are.")
+        return self._demo(SPECS[model_type], f"{report.why} {demo_weights.ABOUT}")
 
     def for_draft(self, draft: Draft) -> Variant:
         """The variant of the model that the draft names. Raises InvalidRequest with all three where it names none."""
@@ -78,7 +75,7 @@ class Models:
         """How the real weights stand: the first whole folder, else the first that is there in part."""
         spec = SPECS[model_type]
         partial = None
-        for path in self._folders(spec, "dev"):
+        for path in self._folders(spec):
             missing = files.missing_files(path, spec.components)
             if not missing:
                 return VariantReport("ready", f"The real weights of {model_type.value} are in {path}.", path)
@@ -88,7 +85,7 @@ class Models:
         return partial or VariantReport("missing", why)
 
     def weights_bytes(self, variant: Variant) -> int:
-        """Bytes of the variant's weights on disk, all components; 0 for demo weights that are not built yet."""
+        """Bytes of the variant's weights on disk, all components."""
         return files.weights_bytes(variant.path)
 
     def loaded_bytes(self, variant: Variant, precision: Mapping[str, str]) -> int:
@@ -106,18 +103,17 @@ class Models:
         return Variant(spec, "dev", report.path, native_area=None, defaults=spec.defaults, why=report.why)
 
     def _demo(self, spec: ModelSpec, why: str) -> Variant:
-        whole = (path for path in self._folders(spec, "demo") if not files.missing_files(path, spec.components))
-        path = next(whole, self._home / spec.slug / "demo")
+        path = self._demos / spec.slug
         return Variant(spec, "demo", path, native_area=DEMO_NATIVE_AREA, defaults=spec.demo_defaults, why=why)
 
-    def _folders(self, spec: ModelSpec, name: VariantName) -> list[Path]:
-        places = (files.child(files.child(root, spec.slug), name) for root in self._roots)
+    def _folders(self, spec: ModelSpec) -> list[Path]:
+        places = (files.child(files.child(root, spec.slug), "dev") for root in self._roots)
         return [path for path in places if path.is_dir()]
 
     def _cure(self, spec: ModelSpec) -> str:
         return (
             f"Put {spec.repository} in diffusers layout into {self.place_for(spec)}, "
-            "or set models.variant to auto for the small embedded weights."
+            "or set models.variant to auto for the demo weights."
         )
 
 

@@ -14,9 +14,9 @@ from PIL.Image import Image
 from wan22.errors import ServerFault
 from wan22.media.outputs import Outputs
 from wan22.media.uploads import Uploads
+from wan22.models import demo_weights
 from wan22.models.variants import Models
 from wan22.orchestrator.residency import ModelKey, Residency
-from wan22.pipelines.demo import build_demo
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.loader import load
 from wan22.pipelines.phases import decode, denoise, encode_image, encode_text
@@ -94,7 +94,7 @@ class Orchestrator:
     def _load(self, task: Task, reporter: Reporter) -> LoadedModel:
         variant = self._models.named(task.request.model_type, task.plan.variant)
         if variant.name == "demo":
-            build_demo(task.request.model_type, variant.path)
+            demo_weights.verify(variant.path)
         return load(variant.path, task.request.model_type, plan=task.plan, reporter=reporter)
 
 

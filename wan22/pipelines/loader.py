@@ -8,6 +8,7 @@ from typing import Any
 import psutil
 
 from wan22.errors import ModelCorrupt, ModelMissing
+from wan22.models import demo_weights
 from wan22.models.catalogue import SPECS
 from wan22.models.files import missing_files
 from wan22.pipelines.components import read_component, read_index
@@ -39,19 +40,19 @@ def load(path: Path, model_type: ModelType, *, plan: Plan, reporter: Reporter) -
     model, OutOfMemory, and Cancelled between components.
     """
     if not path.is_dir():
-        raise ModelMissing(f"{model_type.value} is not in {path}. {_cure(plan, path)}")
+        raise ModelMissing(f"{model_type.value} is not in {path}. {_cure(plan)}")
     be_quiet()
     try:
         index, parts = _read_all(path, model_type, plan, reporter)
         _check_kind(model_type, index, parts)
     except ModelCorrupt as error:
-        raise ModelCorrupt(f"{model_type.value} in {path}: {error.detail}. {_cure(plan, path)}") from error
+        raise ModelCorrupt(f"{model_type.value} in {path}: {error.detail}. {_cure(plan)}") from error
     return _assemble(model_type, plan, index, parts)
 
 
-def _cure(plan: Plan, path: Path) -> str:
+def _cure(plan: Plan) -> str:
     if plan.variant == "demo":
-        return f"Delete {path}; it is built again when it is needed."
+        return demo_weights.CURE
     return f"Put the files of {plan.model_files} there again, as they are in its repository."
 
 

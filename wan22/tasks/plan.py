@@ -40,7 +40,7 @@ class Plan(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    variant: str = Field(description="Which weights: `dev` are the real ones, `demo` the small embedded ones.")
+    variant: str = Field(description="Which weights: `dev` are the real ones, `demo` the small shipped ones.")
     model_files: str = Field(description="Where they come from, as `<slug>/<variant>`.")
     device: str = Field(description="cpu, cuda:0 or mps.")
     precision: dict[str, str] = Field(description="dtype of each component: transformer, text_encoder, vae.")

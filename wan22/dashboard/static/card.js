@@ -1,7 +1,7 @@
 // One task in the list: what was asked, how far it is, what came of it, and its buttons.
 
 import { make, say } from "./dom.js";
-import { ENDED, asked, duration, size, state } from "./words.js";
+import { ENDED, asked, duration, size, state, whyWeights } from "./words.js";
 
 const STILLS = new Set(["gif", "png", "webp"]);
 
@@ -31,6 +31,7 @@ export class Card {
     say(this.title, task.request.prompt || "(no prompt)");
     this.title.title = task.request.prompt;
     say(this.asked, asked(task));
+    this.asked.title = whyWeights(task);
     say(this.state, state(task));
     this.bar.hidden = ENDED.has(task.status);
     if (task.status === "running") this.bar.value = task.progress;

@@ -16,6 +16,7 @@ const early = new Map(); // previews of tasks that are not in the list yet
 const deleted = new Set(); // an answer that was under way may still have them
 const list = byId("list");
 let older; // the cursor of the next page; null once the last one is shown
+let weights = {}; // by model: which ones it runs with, and why
 
 function show(task) {
   const known = cards.get(task.task_id);
@@ -50,14 +51,20 @@ function tell() {
   byId("older").hidden = !older;
 }
 
-// Which weights are in use: the demo ones make pictures that show nothing of the prompt, and people must know.
-async function tellWeights() {
-  const { facts } = await api.models();
-  const demo = Object.keys(facts).filter((model) => facts[model].variant === "demo");
-  const all = demo.length === Object.keys(facts).length;
-  byId("demo-note").hidden = demo.length === 0;
-  say(byId("demo-note"), `Demo weights are in use for ${all ? "all models" : demo.join(" and ")}: small random ones, for `
-    + "trying the server out. They do not know what a prompt means. wan22 doctor says how to use the real ones.");
+// What the next video is made with: the demo weights know little, and people must know it before they write a prompt.
+function tellWeights() {
+  const chosen = byId("model_type").value;
+  const demo = Object.keys(weights).filter((model) => weights[model].variant === "demo");
+  const told = chosen ? demo.filter((model) => model === chosen) : demo;
+  byId("demo-note").hidden = told.length === 0;
+  if (told.length === 0) return;
+  const whose = told.length === Object.keys(weights).length ? "all models" : told.join(" and ");
+  say(byId("demo-note"), `Demo weights for ${whose}. ${weights[told[0]].why}`);
+}
+
+async function lookAtWeights() {
+  weights = (await api.models()).facts;
+  tellWeights();
 }
 
 async function refresh() {
@@ -92,7 +99,10 @@ async function reload(id) {
 const verbs = {
   cancel: async (task) => show(await api.cancel(task.task_id)),
   retry: async (task) => show(await api.retry(task.task_id)),
-  reuse: async (task) => form.fill(task.request),
+  reuse: async (task) => {
+    form.fill(task.request);
+    tellWeights();
+  },
   delete: async (task) => {
     await api.remove(task.task_id);
     deleted.add(task.task_id);
@@ -127,7 +137,7 @@ function stand(state) {
   say(connection, CONNECTION[state]);
   if (state !== "live") return;
   refresh().catch(() => {});
-  tellWeights().catch(() => {});
+  lookAtWeights().catch(() => {});
 }
 
 // Without the stream the list is asked for now and then; that too tells whether the server is there.
@@ -147,6 +157,8 @@ byId("older").onclick = async () => {
   page.tasks.forEach(show);
   tell();
 };
+
+byId("model_type").addEventListener("change", tellWeights);
 
 const form = new Form((task) => {
   show(task);

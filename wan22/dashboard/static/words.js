@@ -51,3 +51,8 @@ export function asked(task) {
   if (task.plan.variant === "demo") parts.push("demo weights");
   return parts.map((part) => part.replaceAll(" ", "\u00a0")).join(" · ");
 }
+
+// Why the task has the weights that it has, as its plan says it.
+export function whyWeights(task) {
+  return task.plan.choices.find((choice) => choice.what === "variant")?.why ?? "";
+}
