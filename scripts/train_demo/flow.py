@@ -17,7 +17,7 @@ from train_demo import captions
 from train_demo.dataset import Bucket, Given, Latents, load
 from train_demo.muon import Muon
 from train_demo.networks import read_short_texts, velocity
-from train_demo.run import Average, decayed
+from train_demo.run import Average, Learner, decayed
 from train_demo.text import Reader, Text
 from train_demo.world import COLOURS, GROUNDS, MOTIONS, SHAPE_NAMES, Words
 
@@ -76,7 +76,7 @@ class Batch:
         return self.clean + self.sigmas.view(-1, 1, 1, 1, 1) * (self.noise - self.clean)
 
 
-class FlowStage:
+class FlowStage(Learner):
     """One transformer in training, with the text encoder where the plan says so; see `run.Stage`."""
 
     def __init__(self, plan: Plan, transformer: Any, encoder: Any, data: Path, *, seed: int = 0) -> None:
@@ -84,7 +84,7 @@ class FlowStage:
 
         self.name, self.steps, self._plan = plan.name, plan.steps, plan
         torch.manual_seed(seed)
-        self._random = np.random.default_rng(seed)
+        self.random = np.random.default_rng(seed)
         self.transformer, self.encoder = transformer, encoder.requires_grad_(plan.train_text)
         read_short_texts(transformer)
         self._reader = Reader(encoder)
@@ -92,19 +92,19 @@ class FlowStage:
         self._held_out = self._load(data, f"held_out_{plan.buckets[0].name}")
         self._weights = np.array([bucket.weight for bucket in plan.buckets])
         self.network = torch.nn.ModuleDict({"transformer": transformer, "encoder": encoder})
-        self._optimizer = Muon(self.network.named_parameters(), adam_names=_ADAM_NAMES)
+        self.optimizer = Muon(self.network.named_parameters(), adam_names=_ADAM_NAMES)
         self.average = Average(self.network, plan.keep)
 
     def step(self, number: int) -> dict[str, float]:
         """One batch, and now and then the word swaps."""
-        clips = self._data[int(self._random.choice(len(self._data), p=self._weights / self._weights.sum()))]
+        clips = self._data[int(self.random.choice(len(self._data), p=self._weights / self._weights.sum()))]
         words = clips.latents.words
         chances = np.array([_CONFUSABLE if each and each.colour in GROUNDS else 1.0 for each in words])
-        picked = self._random.choice(len(words), size=_batch_size(clips.latents), p=chances / chances.sum())
-        texts = [captions.for_training(words[int(n)], self._random) for n in picked]
+        picked = self.random.choice(len(words), size=_batch_size(clips.latents), p=chances / chances.sum())
+        texts = [captions.for_training(words[int(n)], self.random) for n in picked]
         loss = self._loss(clips, picked, texts, self._sigmas(len(picked)))
         loss.backward()
-        self._optimizer.step(decayed(self._plan.rate, number, self.steps, warm=50))
+        self.optimizer.step(decayed(self._plan.rate, number, self.steps, warm=50))
         self.average.update(number)
         measured = {"loss": loss.item()}
         return {**measured, **self.word_swaps()} if (number + 1) % SWAP_EVERY == 0 else measured
@@ -150,28 +150,6 @@ class FlowStage:
             torch.manual_seed(0)
             texts = [captions.plain(words) for words in said]
             return float(self._loss(self._held_out, picked, texts, torch.full((len(picked),), sigma)))
-
-    def state(self) -> dict[str, Any]:
-        """Everything that the next step depends on."""
-        import torch
-
-        return {
-            "network": self.network.state_dict(),
-            "average": self.average.values,
-            "optimizer": self._optimizer.state(),
-            "random": self._random.bit_generator.state,
-            "torch_random": torch.get_rng_state(),
-        }
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Go on from that state."""
-        import torch
-
-        self.network.load_state_dict(state["network"])
-        self.average.values = state["average"]
-        self._optimizer.load(state["optimizer"])
-        self._random.bit_generator.state = state["random"]
-        torch.set_rng_state(state["torch_random"])
 
     def _sigmas(self, count: int) -> torch.Tensor:
         """Noise levels with the plan's shift (as schedulers shift them), within the plan's range."""

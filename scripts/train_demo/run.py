@@ -11,6 +11,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
+from train_demo.muon import Muon
+
 if TYPE_CHECKING:
     import torch
 
@@ -35,6 +39,37 @@ class Stage(Protocol):
     def load(self, state: dict[str, Any]) -> None:
         """Go on from that state."""
         ...
+
+
+class Learner:
+    """What all stages keep between steps: the network, its average, the optimizer and the chance numbers."""
+
+    network: torch.nn.Module
+    average: Average
+    optimizer: Muon
+    random: np.random.Generator
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next step depends on."""
+        import torch
+
+        return {
+            "network": self.network.state_dict(),
+            "average": self.average.values,
+            "optimizer": self.optimizer.state(),
+            "random": self.random.bit_generator.state,
+            "torch_random": torch.get_rng_state(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from that state."""
+        import torch
+
+        self.network.load_state_dict(state["network"])
+        self.average.values = state["average"]
+        self.optimizer.load(state["optimizer"])
+        self.random.bit_generator.state = state["random"]
+        torch.set_rng_state(state["torch_random"])
 
 
 def train(stage: Stage, folder: Path) -> None:

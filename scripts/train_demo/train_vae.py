@@ -10,7 +10,7 @@ import numpy as np
 
 from train_demo import vae as vaes
 from train_demo.muon import Muon
-from train_demo.run import Average, decayed
+from train_demo.run import Average, Learner, decayed
 from train_demo.variety import crop
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _LARGE = 5  # in the last course one step in so many takes one crop twice as lar
 _ADAM_NAMES = ("conv_in", "conv_out", "gamma", "norm")
 
 
-class VaeStage:
+class VaeStage(Learner):
     """One VAE in training; see `run.Stage`."""
 
     def __init__(self, kind: str, *, seed: int = 0) -> None:
@@ -43,13 +43,13 @@ class VaeStage:
 
         torch.manual_seed(seed)
         self.name, self.steps = f"vae_{kind}", sum(course.steps for course in COURSES)
-        self.vae = vaes.new_vae(kind)
+        self.network = self.vae = vaes.new_vae(kind)
         vaes.over_whole_clips(self.vae)
         vaes.forget_time(self.vae)
         vaes.lay_out_for_speed(self.vae)
-        self._random = np.random.default_rng(seed)
+        self.random = np.random.default_rng(seed)
         self._spread_latents()
-        self._optimizer = Muon(self.vae.named_parameters(), adam_names=_ADAM_NAMES)
+        self.optimizer = Muon(self.vae.named_parameters(), adam_names=_ADAM_NAMES)
         self.average = Average(self.vae, 0.998)
 
     def step(self, number: int) -> dict[str, float]:
@@ -64,37 +64,15 @@ class VaeStage:
         error = back.float() - clips
         loss = (_weight(clips) * (error.square() + 0.1 * error.abs())).mean() + 2e-4 * latents.float().square().mean()
         loss.backward()
-        self._optimizer.step(decayed(LEARNING_RATE, number, self.steps))
+        self.optimizer.step(decayed(LEARNING_RATE, number, self.steps))
         self.average.update(number)
         return {"loss": loss.item(), "psnr": -10 * math.log10(error.detach().square().mean().item() / 4)}
-
-    def state(self) -> dict[str, Any]:
-        """Everything that the next step depends on."""
-        import torch
-
-        return {
-            "vae": self.vae.state_dict(),
-            "average": self.average.values,
-            "optimizer": self._optimizer.state(),
-            "random": self._random.bit_generator.state,
-            "torch_random": torch.get_rng_state(),
-        }
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Go on from that state."""
-        import torch
-
-        self.vae.load_state_dict(state["vae"])
-        self.average.values = state["average"]
-        self._optimizer.load(state["optimizer"])
-        self._random.bit_generator.state = state["random"]
-        torch.set_rng_state(state["torch_random"])
 
     def _crops(self, course: Course, number: int) -> torch.Tensor:
         side, count = course.side, course.batch
         if course is COURSES[-1] and number % _LARGE == 0:
             side, count = 2 * side, max(1, count // 4)
-        return as_clips(crop(self._random, side=side, frames=course.frames) for _ in range(count))
+        return as_clips(crop(self.random, side=side, frames=course.frames) for _ in range(count))
 
     def _spread_latents(self) -> None:
         """Latents of an untrained encoder are small beside the noise: scale its last layer to a spread of 1."""

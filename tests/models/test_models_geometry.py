@@ -115,7 +115,7 @@ def test_ordinary_shapes_use_most_of_what_the_demo_renders(width: int, height: i
         return
     for model in ModelType:
         made = render(model, width, height, native=DEMO_NATIVE_AREA)
-        assert made.crop_width * made.crop_height > 0.75 * made.width * made.height
+        assert made.crop_width * made.crop_height > 0.78 * made.width * made.height
         assert made.width * made.height > 0.7 * DEMO_NATIVE_AREA
 
 

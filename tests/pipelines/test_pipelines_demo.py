@@ -37,6 +37,15 @@ def test_the_index_says_what_the_real_one_says(demos, model_type, name, settings
     assert (index["transformer_2"] == [None, None]) == (SPECS[model_type].boundary_ratio is None)
 
 
+@pytest.mark.parametrize("model_type", list(ModelType))
+def test_its_settings_are_the_catalogue_s(demos, model_type) -> None:
+    spec, folder = SPECS[model_type], demos(model_type)
+    index = json.loads((folder / "model_index.json").read_text("utf-8"))
+    scheduler = json.loads((folder / "scheduler" / "scheduler_config.json").read_text("utf-8"))
+    assert index["boundary_ratio"] == spec.boundary_ratio
+    assert scheduler["flow_shift"] == spec.demo_defaults.flow_shift
+
+
 @pytest.mark.parametrize(("model_type", "latent", "factor"), [(T2V, 16, 8), (I2V, 16, 8), (TI2V, 48, 16)])
 def test_vaes_are_of_the_two_real_kinds(models, model_type, latent, factor) -> None:
     config = models(model_type).vae.config
