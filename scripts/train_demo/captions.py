@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from train_demo.world import COLOURS, GROUNDS, MOTIONS, SHAPE_NAMES, Words
+from train_demo.world import COLOURS, GROUNDS, MOTIONS, SHAPE_NAMES, SUNSET, Words
 
 SHAPE_WORDS = {
     "circle": ("circle", "circle", "circle", "disc", "ball"),
@@ -31,6 +31,7 @@ GROUND_PHRASES = {
     "green": ("on a green background",) * 5 + ("in a garden", "in a meadow", "on the grass", "in a forest", "on green"),
     "black": ("on a black background",) * 5 + ("at night", "in the dark", "in space", "on black"),
     "white": ("on a white background",) * 5 + ("in the snow", "on a beach", "on paper", "on white"),
+    SUNSET: ("at sunset",),
 }
 MOTION_PHRASES = {
     "left": ("moving left", "moving left", "moving to the left", "going left", "sliding left", "flying to the left"),
@@ -47,6 +48,12 @@ MOTION_PHRASES = {
     "still": ("standing still", "standing still", "not moving", "resting", "still", "staying in place"),
     "growing": ("growing", "growing", "getting bigger", "getting larger", "expanding", "swelling"),
     "shrinking": ("shrinking", "shrinking", "getting smaller", "getting tiny", "contracting", "dwindling"),
+    "up-left": ("moving up and left", "moving diagonally up and left", "going up and left"),
+    "up-right": ("moving up and right", "moving diagonally up and right", "going up and right"),
+    "down-left": ("moving down and left", "moving diagonally down and left", "going down and left"),
+    "down-right": ("moving down and right", "moving diagonally down and right", "going down and right"),
+    "bouncing": ("bouncing", "bouncing", "jumping"),
+    "turning": ("turning", "spinning", "rotating", "turning clockwise"),
 }
 TEMPLATES = (
     "a {colour} {shape} {motion} {ground}",
@@ -72,9 +79,10 @@ _WORD = re.compile(r"\w+|[^\w\s]+")
 
 def plain(words: Words) -> str:
     """The sentence in the simplest form, such as "a red circle moving right on a blue background"."""
+    beside = " and a {1} {0}".format(*words.beside) if words.beside else ""
     return PLAIN.format(
         colour=words.colour,
-        shape=words.shape,
+        shape=words.shape + beside,
         motion=MOTION_PHRASES[words.motion][0],
         ground=GROUND_PHRASES[words.ground][0],
     )
@@ -84,10 +92,17 @@ def varied(words: Words, random: np.random.Generator) -> str:
     """The sentence in any of its forms, whole."""
     return _choose(TEMPLATES, random).format(
         colour=_choose(COLOUR_WORDS[words.colour], random),
-        shape=_choose(SHAPE_WORDS[words.shape], random),
+        shape=_choose(SHAPE_WORDS[words.shape], random) + _beside(words, random),
         motion=_choose(MOTION_PHRASES[words.motion], random),
         ground=_choose(GROUND_PHRASES[words.ground], random),
     )
+
+
+def _beside(words: Words, random: np.random.Generator) -> str:
+    if words.beside is None:
+        return ""
+    shape, colour = words.beside
+    return f" and a {_choose(COLOUR_WORDS[colour], random)} {_choose(SHAPE_WORDS[shape], random)}"
 
 
 def for_training(words: Words | None, random: np.random.Generator) -> str:
@@ -120,7 +135,7 @@ def _lacking(words: Words, random: np.random.Generator) -> str:
 
     said = _choose(TEMPLATES, random).format(
         colour=perhaps(COLOUR_WORDS[words.colour], ""),
-        shape=perhaps(SHAPE_WORDS[words.shape], UNKNOWN),
+        shape=perhaps(SHAPE_WORDS[words.shape], UNKNOWN) + _beside(words, random),
         motion=perhaps(MOTION_PHRASES[words.motion], UNKNOWN if random.random() < 0.5 else ""),
         ground=perhaps(GROUND_PHRASES[words.ground], ""),
     )

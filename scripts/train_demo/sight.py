@@ -13,13 +13,19 @@ from numpy.typing import NDArray
 
 from train_demo.drawing import Frames
 from train_demo.shapes import SHAPES, Array
-from train_demo.world import COLOURS, GROUNDS
+from train_demo.world import COLOURS, GROUNDS, SUNSET, plain_ground
 
 _DIFFERENT = 40.0  # of 255, from every shade of the ground, to count as something on it
 _SMALLEST = 0.002  # of the frame, to count as a thing at all
 _MOVED = 0.12  # of the shorter side
 _GREW = 2.0  # times in area
+_DIAGONAL = 0.35  # as far along one axis as along the other
+_TURNED = 0.68  # how much outlines agree, below which one is another turned
 _OUTLINE = 40  # pixels a side of the outlines that are compared
+
+_GROUND_EDGES = {
+    name: np.concatenate([plain_ground(name).top, plain_ground(name).bottom]) for name in (*GROUNDS, SUNSET)
+}
 
 Mask = NDArray[np.bool_]
 
@@ -40,8 +46,15 @@ def see(frames: Frames) -> Seen:
     areas = masks.mean(axis=(1, 2))
     if (areas > _SMALLEST).mean() < 0.5:
         return Seen("nothing", "nothing", name, "nothing")
-    large = areas > 0.5 * areas.max()
-    return Seen(_shape(masks[large]), _colour(frames, masks), name, _motion(masks, areas))
+    motion = _motion(masks, areas)
+    upright = masks[:2] if motion == "turning" else masks[areas > 0.5 * areas.max()]
+    return Seen(_shape(upright), _colour(frames, masks), name, motion)
+
+
+def see_both(frames: Frames) -> tuple[Seen, Seen]:
+    """What the left and the right half show, where two things are side by side."""
+    middle = frames.shape[2] // 2
+    return see(frames[:, :, :middle]), see(frames[:, :, middle:])
 
 
 def psnr(one: Frames, other: Frames) -> float:
@@ -57,7 +70,9 @@ def _ground(frames: Frames) -> tuple[Array, str]:
     rows = np.median(borders, axis=(0, 2)).astype(np.float32)
     height = np.arange(len(rows), dtype=np.float32)
     smooth = np.stack([np.polyval(np.polyfit(height, channel, 1), height) for channel in rows.T], axis=-1)
-    return smooth.astype(np.float32), _nearest(smooth.mean(axis=0), GROUNDS)
+    edges = np.concatenate([smooth[0], smooth[-1]])
+    name = min(_GROUND_EDGES, key=lambda name: float(((edges - _GROUND_EDGES[name]) ** 2).sum()))
+    return smooth.astype(np.float32), name
 
 
 def _things(frames: Frames, ground: Array) -> Mask:
@@ -112,7 +127,7 @@ _TEMPLATES = {name: _template(name) for name in SHAPES}
 
 
 def _motion(masks: Mask, areas: Array) -> str:
-    """From the first to the last third of the frames: what grew, else where the middle went."""
+    """From the first to the last third of the frames: what grew, where the middle went, else what was between."""
     third = max(1, len(masks) // 3)
     before, after = areas[:third].mean(), areas[-third:].mean()
     if after > _GREW * before:
@@ -121,11 +136,23 @@ def _motion(masks: Mask, areas: Array) -> str:
         return "shrinking"
     (x0, y0), (x1, y1) = _middle(masks[:third]), _middle(masks[-third:])
     dx, dy = x1 - x0, y1 - y0
-    if max(abs(dx), abs(dy)) < _MOVED * min(masks.shape[1:]):
-        return "still"
-    if abs(dx) > abs(dy):
-        return "right" if dx > 0 else "left"
-    return "down" if dy > 0 else "up"
+    least = _MOVED * min(masks.shape[1:])
+    if max(abs(dx), abs(dy)) < least:
+        return _in_place(masks, (y0 + y1) / 2, least)
+    across, along = "right" if dx > 0 else "left", "down" if dy > 0 else "up"
+    if min(abs(dx), abs(dy)) > max(least, _DIAGONAL * max(abs(dx), abs(dy))):
+        return f"{along}-{across}"
+    return across if abs(dx) > abs(dy) else along
+
+
+def _in_place(masks: Mask, ends: float, least: float) -> str:
+    """What a thing did that ended where it began: went down and up again, turned, or nothing."""
+    middle = len(masks) // 2
+    if _middle(masks[middle : middle + 1])[1] - ends > least:
+        return "bouncing"
+    outlines = [outline for mask in masks if (outline := _outline(mask)) is not None]
+    turned = min(_overlap(outlines[0], outline) for outline in outlines[middle // 3 : -(middle // 3) or None])
+    return "turning" if turned < _TURNED else "still"
 
 
 def _middle(masks: Mask) -> tuple[float, float]:

@@ -1,17 +1,18 @@
 """The demo weights' world: which shapes, colours, grounds and motions there are, and the clip that four words mean.
 
-Draws through `drawing`. How the words are put into sentences is `captions`'s.
+Draws through `drawing`, along `paths`. How the words are put into sentences is `captions`'s.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from train_demo.drawing import Frames, Ground, Thing, draw, whole
+from train_demo.paths import Path, move
 from train_demo.shapes import Array
 
 COLOURS = {
@@ -29,8 +30,16 @@ GROUNDS = {
     "black": (34, 34, 48),
     "white": (234, 230, 220),
 }
+SUNSET = "sunset"
+"""A ground that the world itself lacks: what a LoRA adds to it."""
+
 SHAPE_NAMES = ("circle", "square", "triangle", "star")
 MOTIONS = ("left", "right", "up", "down", "still", "growing", "shrinking")
+DIAGONALS = ("up-left", "up-right", "down-left", "down-right")
+LATER_MOTIONS = (*DIAGONALS, "bouncing", "turning")
+"""What was learned after the rest."""
+
+_TOGETHER = ("up", "down", "still", "growing", "shrinking")  # what two things do side by side
 
 _SLOPE = 0.10  # a ground is that much lighter at the top and darker at the bottom
 _JITTER = 5.0  # of each colour value, of 255
@@ -45,11 +54,13 @@ class Words:
     colour: str
     ground: str
     motion: str
+    beside: tuple[str, str] | None = None
+    """Shape and colour of a second thing, to the right of the first."""
 
     @property
     def is_held_out(self) -> bool:
         """Whether training must never see this combination. The choice is a hash, so it never changes."""
-        said = " ".join((self.shape, self.colour, self.ground, self.motion))
+        said = " ".join((self.shape, self.colour, self.ground, self.motion, *(self.beside or ())))
         return int.from_bytes(hashlib.sha256(said.encode()).digest()[:4], "big") % _HELD_OUT == 0
 
 
@@ -60,6 +71,23 @@ def combinations() -> Iterator[Words]:
             for ground in GROUNDS:
                 if colour != ground:
                     yield from (Words(shape, colour, ground, motion) for motion in MOTIONS)
+
+
+def later_combinations() -> Iterator[Words]:
+    """What the world gained: more motions, and two things side by side, each pair of colours once or twice."""
+    for words in combinations():
+        if words.motion == "still":
+            later = (replace(words, motion=motion) for motion in LATER_MOTIONS)
+            yield from (each for each in later if (each.shape, each.motion) != ("circle", "turning"))
+    random = np.random.default_rng(0)
+    for words in combinations():
+        if words.motion in _TOGETHER:
+            colours = [name for name in COLOURS if name not in (words.colour, words.ground)]
+            yield replace(words, beside=(_choose(SHAPE_NAMES, random), _choose(colours, random)))
+
+
+def _choose(names: Sequence[str], random: np.random.Generator) -> str:
+    return names[int(random.integers(len(names)))]
 
 
 def clip(
@@ -80,9 +108,18 @@ def scene(
     words: Words, random: np.random.Generator, *, width: int, height: int, frames: int
 ) -> tuple[Ground, list[Thing]]:
     """What `clip` draws."""
-    colour = tuple(np.asarray(COLOURS[words.colour]) + random.uniform(-_JITTER, _JITTER, 3))
-    thing = Thing(words.shape, colour, *_path(words.motion, random, width, height, frames))
-    return _ground(words.ground, random), [thing]
+    path = move(words.motion, random, width, height, frames)
+    if words.beside is None:
+        return _ground(words.ground, random), [_thing(words.shape, words.colour, path, random)]
+    shape, colour = words.beside
+    left, right = (path.narrowed(0.7, dx) for dx in (-width / 4, width / 4))
+    things = [_thing(words.shape, words.colour, left, random), _thing(shape, colour, right, random)]
+    return _ground(words.ground, random), things
+
+
+def _thing(shape: str, colour: str, path: Path, random: np.random.Generator) -> Thing:
+    rgb = tuple(np.asarray(COLOURS[colour]) + random.uniform(-_JITTER, _JITTER, 3))
+    return Thing(shape, rgb, path.x, path.y, path.radius, path.turn)
 
 
 def _elsewhere(thing: Thing, random: np.random.Generator, width: int, height: int) -> Thing:
@@ -105,33 +142,14 @@ def _moved(path: Array, share: np.float32, room: tuple[float, float], random: np
     return np.asarray(steps + np.float32(start), np.float32)
 
 
-def _ground(name: str, random: np.random.Generator) -> Ground:
-    base = np.asarray(GROUNDS[name]) + random.uniform(-_JITTER, _JITTER, 3)
+def plain_ground(name: str) -> Ground:
+    """A ground without chance differences."""
+    if name == SUNSET:
+        return Ground((96, 50, 120), (250, 150, 80))
+    base = np.asarray(GROUNDS[name], float)
     return Ground(tuple(base * (1 + _SLOPE)), tuple(base * (1 - _SLOPE)))
 
 
-def _path(
-    motion: str, random: np.random.Generator, width: int, height: int, frames: int
-) -> tuple[Array, Array, Array, Array]:
-    """Centre, radius and turn of each frame. The other axis and what stands still are close to the middle."""
-    unit = min(width, height)
-    time = (np.linspace(0, 1, frames) if frames > 1 else np.array([0.5])).astype(np.float32)
-    ones = np.ones_like(time)
-    radius = unit * random.uniform(0.225, 0.245)
-    near = unit * random.uniform(-0.02, 0.02, 2)
-    x, y = width / 2 + near[0] * ones, height / 2 + near[1] * ones
-    radii = radius * ones
-    if motion in ("left", "right"):
-        x = _run(width, radius * 1.25, random, time if motion == "right" else 1 - time)
-    elif motion in ("up", "down"):
-        y = _run(height, radius * 1.25, random, time if motion == "down" else 1 - time)
-    elif motion in ("growing", "shrinking"):
-        small, large = unit * random.uniform(0.09, 0.10), unit * random.uniform(0.36, 0.38)
-        radii = small + (large - small) * (time if motion == "growing" else 1 - time)
-    return tuple(values.astype(np.float32) for values in (x, y, radii, 0 * ones))  # type: ignore[return-value]  # four
-
-
-def _run(length: int, margin: float, random: np.random.Generator, time: Array) -> Array:
-    """From one edge to the other."""
-    start, end = margin * random.uniform(1, 1.08), length - margin * random.uniform(1, 1.08)
-    return np.asarray(start + (end - start) * time)
+def _ground(name: str, random: np.random.Generator) -> Ground:
+    plain, change = plain_ground(name), random.uniform(-_JITTER, _JITTER, 3)
+    return Ground(tuple(plain.top + change), tuple(plain.bottom + change))

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from train_demo.sight import psnr, see
-from train_demo.world import Words, clip, combinations
+from train_demo.sight import psnr, see, see_both
+from train_demo.world import Words, clip, combinations, later_combinations
 
 SIZES = [(160, 160, 17), (128, 224, 17), (112, 64, 9), (224, 128, 33)]
 
@@ -15,6 +15,17 @@ def test_it_sees_every_word_at_every_size(size: tuple[int, int, int]) -> None:
     for words in list(combinations())[::23]:
         seen = see(clip(words, random, width=width, height=height, frames=frames))
         assert tuple(seen) == (words.shape, words.colour, words.ground, words.motion)
+
+
+def test_it_sees_what_the_world_gained() -> None:
+    random = np.random.default_rng(4)
+    for words in list(later_combinations())[::11]:
+        drawn = clip(words, random, width=224, height=128, frames=17)
+        first = (words.shape, words.colour, words.ground, words.motion)
+        if words.beside:
+            assert see_both(drawn) == (first, (*words.beside, words.ground, words.motion))
+        else:
+            assert see(drawn) == first
 
 
 def test_a_bare_ground_shows_nothing() -> None:
