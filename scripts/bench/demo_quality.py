@@ -5,8 +5,9 @@
 Kinds: `t2v`, `i2v` (a drawn first picture), `flf` (first and last picture), `ti2v` (text alone), `ti2v-image`. Each
 prompt is a held-out combination of shape, colour, ground and motion; its video is downloaded, decoded and looked at
 (`train_demo/sight.py`). With pictures the first (and last) frame is compared with what was sent. Prints a row of
-shares; `--out` keeps a contact sheet. `--only`, `--int8` and `--cache` change the loaded model in this process, in
-which the server's phases then run without HTTP.
+shares; `--out` keeps a contact sheet. `--only`, `--int8`, `--cache` and `--lora` change the loaded model in this
+process, in which the server's phases then run without HTTP. `--lora sunset` goes with `--ground sunset`, `--lora fast`
+with `--steps 4 --guidance 1 --guidance-2 1 --shift 5`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,11 @@ from PIL import Image
 SCRIPTS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(SCRIPTS), str(SCRIPTS / "bench")]
 
-from demo_runners import Direct, Served, Shot  # noqa: E402 - found through the line above
+from demo_runners import LORAS, Direct, Served, Shot  # noqa: E402 - found through the line above
 from train_demo.captions import plain, varied  # noqa: E402 - as above
 from train_demo.drawing import Frames  # noqa: E402 - as above
 from train_demo.sight import Seen, psnr, see  # noqa: E402 - as above
-from train_demo.world import Words, clip, combinations  # noqa: E402 - as above
+from train_demo.world import GROUNDS, SUNSET, Words, clip, combinations  # noqa: E402 - as above
 
 MODELS = {"t2v": "T2V-A14B", "i2v": "I2V-A14B", "flf": "I2V-A14B", "ti2v": "TI2V-5B", "ti2v-image": "TI2V-5B"}
 WIDTH, HEIGHT, FRAMES = 224, 128, 17
@@ -48,10 +49,11 @@ class Case:
     pictures: tuple[Frames, ...]
 
 
-def cases(kind: str, count: int, *, vary: bool, seed: int) -> list[Case]:
-    """Held-out combinations in chance order, over and over until there are enough."""
+def cases(kind: str, count: int, *, vary: bool, seed: int, ground: str | None = None) -> list[Case]:
+    """Held-out combinations in chance order, over and over until there are enough; all on one ground, if told."""
     random = np.random.default_rng(seed)
     words = [words for words in combinations() if words.is_held_out]
+    words = [replace(each, ground=ground) for each in words] if ground else words
     order = [words[int(n)] for _ in range(1 + count // len(words)) for n in random.permutation(len(words))][:count]
     return [Case(each, varied(each, random) if vary else plain(each), _pictures(kind, each, random)) for each in order]
 
@@ -127,12 +129,12 @@ def main() -> None:
     options = _options()
     names = ("guidance_scale", "guidance_scale_2", "steps", "flow_shift", "quantization")
     fields = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    wanted = cases(options.kind, options.prompts, vary=options.vary, seed=options.seed)
+    wanted = cases(options.kind, options.prompts, vary=options.vary, seed=options.seed, ground=options.ground)
     sent = list(shots(options.kind, wanted, fields))
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as home:
-        changed = options.only or options.int8 or options.cache
-        run = Direct(options.only, int8=options.int8, cache=options.cache) if changed else Served(Path(home))
+        changes = {name: getattr(options, name) for name in ("only", "int8", "cache", "lora")}
+        run = Direct(**changes) if any(changes.values()) else Served(Path(home))
         videos = list(run(sent))
     result = {"kind": options.kind, "prompts": len(wanted), **score(wanted, videos)}
     result["seconds_each"] = round((time.perf_counter() - began) / len(wanted), 2)
@@ -156,6 +158,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", choices=("high", "low"), help="one expert at all noise levels")
     parser.add_argument("--int8", action="store_true", help="the transformers' weights rounded to 8 bits")
     parser.add_argument("--cache", action="store_true", help="diffusers' first-block cache")
+    parser.add_argument("--lora", choices=LORAS, help="a shipped pair")
+    parser.add_argument("--ground", choices=(*GROUNDS, SUNSET), help="the only ground that is asked for")
     parser.add_argument("--out", type=Path, help="a folder for the contact sheet")
     return parser.parse_args()
 

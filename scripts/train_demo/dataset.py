@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +14,7 @@ from train_demo.drawing import Frames
 from train_demo.run import save
 from train_demo.train_vae import as_clips
 from train_demo.variety import free
-from train_demo.world import Words, clip, combinations
+from train_demo.world import SUNSET, Words, clip, combinations, later_combinations
 
 if TYPE_CHECKING:
     import torch
@@ -31,13 +31,18 @@ class Bucket:
     frames: int
     clips_each: float
     weight: float
-    kind: Literal["world", "roaming", "free"] = "world"  # things that start anywhere; squares of what has no words
+    # things that start anywhere; squares of what has no words; a ground that only a LoRA knows; what was learned last
+    kind: Literal["world", "roaming", "free", "sunset", "later"] = "world"
 
     @property
     def name(self) -> str:
         """Its file's name, without the VAE's."""
         size = f"{self.width}x{self.height}x{self.frames}"
         return size if self.kind == "world" else f"{self.kind}_{size}"
+
+    def shows(self, words: Words) -> Words:
+        """What a clip for these words shows."""
+        return replace(words, ground=SUNSET) if self.kind == "sunset" else words
 
     def draw(self, words: Words, random: np.random.Generator) -> Frames:
         """One clip; one that is free takes no notice of the words."""
@@ -56,7 +61,7 @@ SMALL = (
     Bucket(112, 64, 33, 0.25, 0.05),
 )
 NATIVE = (
-    Bucket(224, 128, 17, 1, 0.6),
+    Bucket(224, 128, 17, 2, 0.6),
     Bucket(160, 160, 17, 0.25, 0.1),
     Bucket(128, 224, 17, 0.25, 0.1),
     Bucket(224, 128, 1, 0.5, 0.05),
@@ -71,7 +76,7 @@ FROM_PICTURES_SMALL = (
     Bucket(80, 80, 17, 1.5, 0.2, "free"),
 )
 FROM_PICTURES_NATIVE = (
-    Bucket(224, 128, 17, 1, 0.35),
+    Bucket(224, 128, 17, 2, 0.35),
     Bucket(224, 128, 17, 0.5, 0.25, "roaming"),
     Bucket(160, 160, 17, 0.25, 0.1, "roaming"),
     Bucket(128, 224, 17, 0.25, 0.05, "roaming"),
@@ -80,6 +85,16 @@ FROM_PICTURES_NATIVE = (
     Bucket(160, 160, 17, 0.5, 0.15, "free"),
 )
 """For models that start from pictures: theirs show anything anywhere."""
+
+TEXT_OR_PICTURE = (
+    *NATIVE,
+    Bucket(224, 128, 17, 0.5, 0.15, "roaming"),
+    Bucket(160, 160, 17, 0.25, 0.05, "roaming"),
+)
+"""For the model that takes both."""
+
+AT_SUNSET = (Bucket(224, 128, 17, 1, 0.8, "sunset"), Bucket(160, 160, 17, 0.25, 0.2, "sunset"))
+"""For the LoRA pair that paints one."""
 
 HELD_OUT = (Bucket(112, 64, 17, 0.5, 0), Bucket(224, 128, 17, 0.25, 0))
 """For diagnostics alone: combinations that training never sees."""
@@ -139,10 +154,11 @@ def make_given(vae: Any, bucket: Bucket, path: Path, *, held_out: bool = False) 
 def _drawn(bucket: Bucket, *, held_out: bool) -> Iterator[tuple[list[Words], torch.Tensor]]:
     """The clips of a bucket in batches, always the same."""
     random = np.random.default_rng([bucket.width, bucket.height, bucket.frames, int(held_out)])
-    shown = _spread([words for words in combinations() if words.is_held_out == held_out], bucket.clips_each, random)
+    there = later_combinations() if bucket.kind == "later" else combinations()
+    shown = _spread([words for words in there if words.is_held_out == held_out], bucket.clips_each, random)
     size = max(1, _ENCODED_AT_ONCE // (bucket.width * bucket.height * bucket.frames))
     for start in range(0, len(shown), size):
-        words = shown[start : start + size]
+        words = [bucket.shows(each) for each in shown[start : start + size]]
         yield words, as_clips(bucket.draw(each, random) for each in words)
 
 

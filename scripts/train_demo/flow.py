@@ -163,7 +163,8 @@ class FlowStage(Learner):
 def swapped(words: Words, kind: str, random: np.random.Generator) -> Words:
     """With another word of that kind; never a thing of its ground's colour."""
     others = [name for name in _WORD_TABLES[kind] if name not in (getattr(words, kind), words.colour, words.ground)]
-    return replace(words, **{kind: others[int(random.integers(len(others)))]})
+    changes: dict[str, Any] = {kind: others[int(random.integers(len(others)))]}
+    return replace(words, **changes)
 
 
 def _unshifted(sigma: float, shift: float) -> float:

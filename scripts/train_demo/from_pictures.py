@@ -36,16 +36,25 @@ class ImageStage(FlowStage):
 
 
 class TextImageStage(FlowStage):
-    """TI2V-5B: every other batch with its first latent frame clean, and that frame's tokens at timestep 0."""
+    """TI2V-5B: one batch in three with its first latent frame clean, and that frame's tokens at timestep 0."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # as FlowStage's
         self._is_given = False
 
+    def step(self, number: int) -> dict[str, float]:
+        """One batch, and now and then the word swaps, those without a picture."""
+        self._is_given = number % 3 == 0
+        return super().step(number)
+
+    def word_swaps(self) -> dict[str, float]:
+        """As of a model for texts alone: of what a picture shows, words tell nothing new."""
+        self._is_given = False
+        return super().word_swaps()
+
     def predict(self, batch: Batch, text: Text) -> tuple[torch.Tensor, torch.Tensor]:
         """The velocity of the frames that are not given, predicted and true."""
-        self._is_given = not self._is_given and batch.clean.shape[2] > 1
-        if not self._is_given:
+        if not self._is_given or batch.clean.shape[2] == 1:
             return super().predict(batch, text)
         noisy = batch.noisy
         noisy[:, :, 0] = batch.clean[:, :, 0]

@@ -15,6 +15,7 @@ from train_demo.captions import tokenizer
 
 SHIPPED = Path(__file__).resolve().parents[2] / "wan22" / "models" / "demo"
 SUMS = "sha256.json"
+LORAS = "loras"
 
 
 def pack(slug: str, parts: dict[str, Any], *, boundary_ratio: float | None, flow_shift: float) -> None:
@@ -40,6 +41,19 @@ def pack(slug: str, parts: dict[str, Any], *, boundary_ratio: float | None, flow
         _tidy(path)
     for path in folder.rglob("*.safetensors"):
         path.chmod(0o644)  # safetensors lets only the owner read
+    _sum()
+
+
+def pack_adapter(transformer: Any, name: str) -> None:
+    """Write the LoRA that a transformer carries, with the names that diffusers' pipelines read, in half precision."""
+    from peft.utils import get_peft_model_state_dict
+    from safetensors.torch import save_file
+
+    values = {f"transformer.{key}": value for key, value in get_peft_model_state_dict(transformer).items()}
+    path = SHIPPED / LORAS / f"{name}_noise.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({key: value.half().contiguous() for key, value in values.items()}, path)
+    path.chmod(0o644)  # safetensors lets only the owner read
     _sum()
 
 

@@ -44,6 +44,7 @@ class Stage(Protocol):
 class Learner:
     """What all stages keep between steps: the network, its average, the optimizer and the chance numbers."""
 
+    name: str
     network: torch.nn.Module
     average: Average
     optimizer: Muon

@@ -10,43 +10,71 @@ import numpy as np
 
 from train_demo import dataset
 from train_demo import vae as vaes
+from train_demo.adapters import (
+    AdapterStage,
+    Expert,
+    FastStage,
+    add_adapter,
+    make_trajectories,
+)
 from train_demo.curves import draw_curves
-from train_demo.dataset import FROM_PICTURES_NATIVE, FROM_PICTURES_SMALL, HELD_OUT, NATIVE, SMALL, Bucket
+from train_demo.dataset import (
+    AT_SUNSET,
+    FROM_PICTURES_NATIVE,
+    FROM_PICTURES_SMALL,
+    HELD_OUT,
+    NATIVE,
+    SMALL,
+    TEXT_OR_PICTURE,
+    Bucket,
+)
 from train_demo.flow import FlowStage, Plan
 from train_demo.from_pictures import ImageStage, TextImageStage
 from train_demo.networks import add_difference, new_transformer, widened
-from train_demo.pack import pack
-from train_demo.run import train
+from train_demo.pack import pack, pack_adapter
+from train_demo.run import Learner, train
 from train_demo.text import new_encoder
-from train_demo.train_vae import VaeStage, as_clips
+from train_demo.train_vae import DecoderStage, VaeStage, as_clips
 from train_demo.world import clip, combinations
 from wan22.models.catalogue import SPECS
+from wan22.tasks import ModelType
 
 CURVES = Path(__file__).resolve().parents[2] / "docs" / "demo-training.png"
 
 _T2V_BASE = Plan("t2v_base", SMALL, steps=6000, rate=4e-3, train_text=True)
-_T2V_HIGH = Plan("t2v_high", NATIVE, steps=1000, rate=2e-3, sigmas=(0.86, 1.0), shift=5.0)
-_T2V_LOW = Plan("t2v_low", NATIVE, steps=1000, rate=2e-3, sigmas=(0.0, 0.89), shift=2.0)
+_T2V_HIGH = Plan("t2v_high", NATIVE, steps=3000, rate=2e-3, sigmas=(0.86, 1.0), shift=5.0)
+_T2V_LOW = Plan("t2v_low", NATIVE, steps=3400, rate=2e-3, sigmas=(0.0, 0.89), shift=2.0)
 _I2V_BASE = Plan("i2v_base", FROM_PICTURES_SMALL, steps=500, rate=2e-3)
 _I2V_HIGH = Plan("i2v_high", FROM_PICTURES_NATIVE, steps=220, rate=1.5e-3, sigmas=(0.89, 1.0), shift=5.0)
 _I2V_LOW = Plan("i2v_low", FROM_PICTURES_NATIVE, steps=220, rate=1.5e-3, sigmas=(0.0, 0.91), shift=2.0)
-_TI2V = Plan("ti2v", NATIVE, steps=1300, rate=3e-3)
+_TI2V = Plan("ti2v", TEXT_OR_PICTURE, steps=7000, rate=3e-3)
+_SUNSET_HIGH = Plan("lora_sunset_high", AT_SUNSET, steps=300, rate=4e-3, sigmas=(0.86, 1.0), shift=5.0, keep=0.98)
+_SUNSET_LOW = Plan("lora_sunset_low", AT_SUNSET, steps=300, rate=4e-3, sigmas=(0.0, 0.89), shift=2.0, keep=0.98)
+_FAST_HIGH = Plan("lora_fast_high", (), steps=500, rate=4e-3, sigmas=(0.875, 1.0), keep=0.98)
+_FAST_LOW = Plan("lora_fast_low", (), steps=500, rate=4e-3, sigmas=(0.1, 0.875), keep=0.98)
 
 
 def train_vae(kind: str, folder: Path) -> None:
     """Train the VAE, and keep it as diffusers does, with the statistics of its latents."""
-    import torch
-
     stage = VaeStage(kind)
     train(stage, folder)
     path = folder / f"vae_{kind}"
     if path.exists():
         return
-    saved = torch.load(folder / f"vae_{kind}.pt", weights_only=False)
-    stage.load(saved["state"])
-    stage.average.apply()
+    _end(stage, folder)
     mean, std = _statistics(stage.vae)
     stage.vae.register_to_config(latents_mean=mean, latents_std=std)
+    stage.vae.save_pretrained(path)
+
+
+def train_decoder(kind: str, folder: Path) -> None:
+    """Train the decoder of a VAE longer. Its latents stay what they were."""
+    from diffusers import AutoencoderKLWan
+
+    path = folder / f"vae_{kind}"
+    stage = DecoderStage(kind, AutoencoderKLWan.from_pretrained(path))
+    train(stage, folder)
+    _end(stage, folder)
     stage.vae.save_pretrained(path)
 
 
@@ -107,6 +135,42 @@ def train_ti2v(folder: Path) -> None:
     train(TextImageStage(_TI2V, new_transformer("ti2v"), encoder, folder / "data_wan22"), folder)
 
 
+def train_sunset(plan: Plan, expert: str, folder: Path) -> None:
+    """The LoRA of one expert that paints sunsets."""
+    transformer, encoder = trained(expert, "t2v", folder)
+    train(AdapterStage(plan, transformer, encoder, folder / "data_wan21"), folder)
+
+
+def make_teaching(folder: Path) -> None:
+    """Where the experts of T2V-A14B go, for those that need four steps."""
+    defaults = SPECS[ModelType.T2V_A14B].demo_defaults
+    high, encoder = trained("t2v_high", "t2v", folder)
+    low, _ = trained("t2v_low", "t2v", folder)
+    boundary = SPECS[ModelType.T2V_A14B].boundary_ratio or 0.0
+    guidance = defaults.guidance_scale, defaults.guidance_scale_2 or defaults.guidance_scale
+    experts = (Expert(high, guidance[0], boundary), Expert(low, guidance[1], 0.0))
+    make_trajectories(experts, encoder, folder / "trajectories.pt")
+
+
+def train_fast(plan: Plan, expert: str, folder: Path) -> None:
+    """The LoRA of one expert that needs two steps for what takes many."""
+    transformer, encoder = trained(expert, "t2v", folder)
+    train(FastStage(plan, transformer, encoder, folder / "trajectories.pt"), folder)
+
+
+def pack_loras(folder: Path) -> None:
+    """Write the two pairs into the package."""
+    import torch
+
+    for plan in (_SUNSET_HIGH, _SUNSET_LOW, _FAST_HIGH, _FAST_LOW):
+        transformer = new_transformer("t2v")
+        add_adapter(transformer)
+        saved = torch.load(folder / f"{plan.name}.pt", weights_only=False)["state"]["average"]
+        network = torch.nn.ModuleDict({"transformer": transformer})
+        network.load_state_dict({name: value for name, value in saved.items() if "lora" in name}, strict=False)
+        pack_adapter(transformer, plan.name.removeprefix("lora_"))
+
+
 def trained(name: str, kind: str, folder: Path) -> tuple[Any, Any]:
     """The transformer and the text encoder that a stage ended with, or stands at."""
     import torch
@@ -141,6 +205,14 @@ STAGES: dict[str, Callable[[Path], None]] = {
     "t2v_high": lambda folder: train_t2v_expert(_T2V_HIGH, folder),
     "t2v_low": lambda folder: train_t2v_expert(_T2V_LOW, folder),
     "pack_t2v": lambda folder: pack_model("t2v-A14B", folder),
+    "sunset": lambda folder: encode("wan21", AT_SUNSET, folder),
+    "held_out_sunset": lambda folder: encode("wan21", AT_SUNSET[:1], folder, held_out=True),
+    "lora_sunset_high": lambda folder: train_sunset(_SUNSET_HIGH, "t2v_high", folder),
+    "lora_sunset_low": lambda folder: train_sunset(_SUNSET_LOW, "t2v_low", folder),
+    "teaching": make_teaching,
+    "lora_fast_high": lambda folder: train_fast(_FAST_HIGH, "t2v_high", folder),
+    "lora_fast_low": lambda folder: train_fast(_FAST_LOW, "t2v_low", folder),
+    "pack_loras": pack_loras,
     "given": given_for_i2v,
     "i2v_base": train_i2v_base,
     "i2v_high": lambda folder: train_i2v_expert(_I2V_HIGH, "t2v_high", folder),
@@ -148,12 +220,21 @@ STAGES: dict[str, Callable[[Path], None]] = {
     "pack_i2v": lambda folder: pack_model("i2v-A14B", folder),
     "vae_wan22": lambda folder: train_vae("wan22", folder),
     "held_out_wan22": lambda folder: encode("wan22", HELD_OUT[1:], folder, held_out=True),
-    "native_wan22": lambda folder: encode("wan22", NATIVE, folder),
+    "native_wan22": lambda folder: encode("wan22", TEXT_OR_PICTURE, folder),
+    "decoder_wan22": lambda folder: train_decoder("wan22", folder),
     "ti2v": train_ti2v,
     "pack_ti2v": lambda folder: pack_model("ti2v-5b", folder),
     "curves": lambda folder: draw_curves(folder, CURVES),
 }
 """In an order in which each finds what it needs."""
+
+
+def _end(stage: Learner, folder: Path) -> None:
+    """Make a stage's network what the stage ended with, in this run or an earlier one."""
+    import torch
+
+    stage.load(torch.load(folder / f"{stage.name}.pt", weights_only=False)["state"])
+    stage.average.apply()
 
 
 def _statistics(vae: Any) -> tuple[list[float], list[float]]:

@@ -1,4 +1,7 @@
-"""Trains a small VAE: first on single frames, which is cheap, then on short and on whole clips."""
+"""Trains a small VAE: first on single frames, which is cheap, then on short and on whole clips; its decoder longer.
+
+What the transformers learn are the encoder's latents, so that the decoder can be made sharper beside or after them.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 LEARNING_RATE = 6e-3
+DECODER_RATE = 3e-3
 NOISE = 0.15
 """Added to latents in training, so that the decoder forgives what the transformers leave."""
 
@@ -31,7 +35,8 @@ class Course(NamedTuple):
 
 
 COURSES = (Course(400, 1, 64, 48), Course(300, 5, 64, 16), Course(1700, 17, 64, 6))
-_LARGE = 5  # in the last course one step in so many takes one crop twice as large
+DECODER_COURSE = Course(1000, 17, 64, 6)
+_LARGE = 5  # of clips of 17 frames one step in so many takes one crop twice as large
 _ADAM_NAMES = ("conv_in", "conv_out", "gamma", "norm")
 
 
@@ -56,33 +61,56 @@ class VaeStage(Learner):
         """One batch of crops there and back."""
         import torch
 
-        course = _course(number)
-        clips = self._crops(course, number)
+        clips = _crops(_course(number), number, self.random)
         with torch.autocast("cpu", torch.bfloat16):
             latents = vaes.encode(self.vae, clips)
             back = vaes.decode(self.vae, latents + NOISE * torch.randn_like(latents))
-        error = back.float() - clips
-        loss = (_weight(clips) * (error.square() + 0.1 * error.abs())).mean() + 2e-4 * latents.float().square().mean()
+        loss = _loss(back.float() - clips, clips) + 2e-4 * latents.float().square().mean()
         loss.backward()
         self.optimizer.step(decayed(LEARNING_RATE, number, self.steps))
         self.average.update(number)
-        return {"loss": loss.item(), "psnr": -10 * math.log10(error.detach().square().mean().item() / 4)}
-
-    def _crops(self, course: Course, number: int) -> torch.Tensor:
-        side, count = course.side, course.batch
-        if course is COURSES[-1] and number % _LARGE == 0:
-            side, count = 2 * side, max(1, count // 4)
-        return as_clips(crop(self.random, side=side, frames=course.frames) for _ in range(count))
+        return {"loss": loss.item(), "psnr": _psnr(back, clips)}
 
     def _spread_latents(self) -> None:
         """Latents of an untrained encoder are small beside the noise: scale its last layer to a spread of 1."""
         import torch
 
         with torch.no_grad():
-            latents = vaes.encode(self.vae, self._crops(COURSES[0], 1))
+            latents = vaes.encode(self.vae, _crops(COURSES[0], 1, self.random))
             last = self.vae.encoder.conv_out
             last.weight /= latents.std()
             last.bias /= latents.std()
+
+
+class DecoderStage(Learner):
+    """The decoder of a trained VAE in training, on what the encoder makes; see `run.Stage`."""
+
+    def __init__(self, kind: str, vae: Any, *, seed: int = 0) -> None:
+        import torch
+
+        torch.manual_seed(seed)
+        self.name, self.steps, self.vae = f"decoder_{kind}", DECODER_COURSE.steps, vae
+        vaes.over_whole_clips(vae)
+        vaes.lay_out_for_speed(vae)
+        self.random = np.random.default_rng(seed)
+        self.network = torch.nn.ModuleDict({"decoder": vae.decoder, "post_quant_conv": vae.post_quant_conv})
+        self.optimizer = Muon(self.network.named_parameters(), adam_names=_ADAM_NAMES)
+        self.average = Average(self.network, 0.998)
+
+    def step(self, number: int) -> dict[str, float]:
+        """One batch of crops back from their latents."""
+        import torch
+
+        clips = _crops(DECODER_COURSE, number, self.random)
+        with torch.autocast("cpu", torch.bfloat16):
+            with torch.no_grad():
+                latents = vaes.encode(self.vae, clips)
+            back = vaes.decode(self.vae, latents + NOISE * torch.rand(()) * torch.randn_like(latents))
+        loss = _loss(back.float() - clips, clips)
+        loss.backward()
+        self.optimizer.step(decayed(DECODER_RATE, number, self.steps))
+        self.average.update(number)
+        return {"loss": loss.item(), "psnr": _psnr(back, clips)}
 
 
 def as_clips(clips: Iterable[Any]) -> torch.Tensor:
@@ -99,6 +127,21 @@ def _course(number: int) -> Course:
             return course
         number -= course.steps
     raise ValueError("past the last course")
+
+
+def _crops(course: Course, number: int, random: np.random.Generator) -> torch.Tensor:
+    side, count = course.side, course.batch
+    if course.frames == 17 and number % _LARGE == 0:
+        side, count = 2 * side, max(1, count // 4)
+    return as_clips(crop(random, side=side, frames=course.frames) for _ in range(count))
+
+
+def _loss(error: torch.Tensor, clips: torch.Tensor) -> torch.Tensor:
+    return (_weight(clips) * (error.square() + 0.1 * error.abs())).mean()
+
+
+def _psnr(back: torch.Tensor, clips: torch.Tensor) -> float:
+    return -10 * math.log10((back.detach().float() - clips).square().mean().item() / 4)
 
 
 def _weight(clips: torch.Tensor) -> torch.Tensor:
