@@ -16,6 +16,8 @@ from wan22.hardware.choose import choose_device
 from wan22.hardware.probe import probe
 from wan22.media.outputs import Outputs
 from wan22.media.uploads import Uploads
+from wan22.models import demo_weights
+from wan22.models.loras.folders import Loras
 from wan22.models.variants import Models
 from wan22.orchestrator.orchestrator import Orchestrator, RunResult
 from wan22.orchestrator.planning import Planner
@@ -60,7 +62,8 @@ class Runtime:
         self.outputs.sweep()
         self.uploads.sweep()
         self.models = Models(self.settings.models, storage.home / "models")
-        self.planner = Planner(self.models, self.settings.device, probe)
+        self.loras = Loras((*self.settings.models.loras_dirs, storage.loras_dir, demo_weights.LORAS))
+        self.planner = Planner(self.models, self.settings.device, probe, loras=self.loras)
         runner = painter(self.outputs) if painter else self._orchestrated(closing)
         self.worker = Worker(self.queue, runner, warm_up=None if painter else self._warm_up)
 
@@ -68,7 +71,7 @@ class Runtime:
         budget = int(psutil.virtual_memory().total * self.settings.models.ram_fraction)
         residency: Residency[LoadedModel] = Residency(budget, self._announce)
         closing.callback(residency.close)
-        orchestrator = Orchestrator(self.models, residency, self.outputs, self.uploads)
+        orchestrator = Orchestrator(self.models, residency, self.outputs, self.uploads, loras=self.loras)
 
         def run(claim: Claim) -> RunResult:
             use_threads(self.settings.device.threads)  # here, since it holds for the calling thread
@@ -92,6 +95,7 @@ class Runtime:
             uploads=self.uploads,
             planner=self.planner,
             models=self.models,
+            loras=self.loras,
             probe=probe,
             worker_alive=lambda: self.worker.is_alive,
             version=__version__,

@@ -73,6 +73,11 @@ class StorageSettings(Room):
         """Input pictures, by the hash of their content."""
         return self.home / "uploads"
 
+    @property
+    def loras_dir(self) -> Path:
+        """LoRA files, beside those in `models.loras_dirs`."""
+        return self.home / "loras"
+
 
 class ServerSettings(Room):
     """How the HTTP server listens and whom it trusts."""
@@ -119,6 +124,9 @@ class ModelsSettings(Room):
 
     models_dirs: tuple[Path, ...] = Field(
         default=(), description="Folders searched for <slug>/dev/ before `home`/models, the first match wins."
+    )
+    loras_dirs: tuple[Path, ...] = Field(
+        default=(), description="Folders searched for LoRA files beside `home`/loras, with the folders in them."
     )
     variant: VariantChoice = Field(
         default="auto", description="auto uses the real weights (dev) of a model where they are on disk, else demo."

@@ -12,6 +12,7 @@ from wan22.api.services import Services
 from wan22.hardware.machine import Machine
 from wan22.media.outputs import Outputs
 from wan22.media.uploads import Uploads
+from wan22.models.loras.folders import Loras
 from wan22.models.variants import Models
 from wan22.orchestrator.planning import Planner
 from wan22.queue.feed import Feed
@@ -54,6 +55,7 @@ def open_services(
     closing.callback(store.close)
     feed = Feed(store)
     models = Models(settings.models, home / "models")
+    loras = Loras((settings.storage.loras_dir,))
     parts: dict[str, Any] = {
         "settings": settings,
         "feed": feed,
@@ -61,7 +63,8 @@ def open_services(
         "outputs": Outputs(settings.storage.outputs_dir),
         "uploads": Uploads(settings.storage.uploads_dir),
         "models": models,
-        "planner": Planner(models, settings.device, lambda: LAPTOP),
+        "loras": loras,
+        "planner": Planner(models, settings.device, lambda: LAPTOP, loras=loras),
         "probe": lambda: LAPTOP,
         "worker_alive": lambda: True,
         "version": "0.0.1",

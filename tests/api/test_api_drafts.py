@@ -8,7 +8,7 @@ import pytest
 
 from wan22.api.drafts import ELSEWHERE, KNOWN, LATER, MAX_UNKNOWN, nearest_field, read_draft
 from wan22.errors import InvalidRequest
-from wan22.tasks import ModelType
+from wan22.tasks import LoraUse, ModelType
 
 
 def messages(**fields: Any) -> dict[str, str]:
@@ -84,17 +84,28 @@ def test_int8_is_said_to_come_and_a_misspelt_quantization_is_not() -> None:
         ("model_type", "T3V", "must be one of 'T2V-A14B', 'I2V-A14B' or 'TI2V-5B'"),
         ("output_format", "avi", "must be one of 'mp4', 'webm', 'gif', 'png' or 'webp'"),
         ("seed", -1, "must be at least 0"),
+        ("loras.0.weight", {"loras": [{"name": "a", "weight": 5}]}, "must be at most 4"),
+        ("loras.0", {"loras": [7]}, "must be a name, or an object with one"),
+        ("loras.0.strength", {"loras": [{"name": "a", "strength": 1}]}, "is unknown; leave it out"),
+        ("loras.0.name", {"loras": [{"weight": 1}]}, "is missing"),
+        ("loras", {"loras": ["a"] * 9}, "may have at most 8; leave some out"),
         ("seed", 2**60, "must be at most 9007199254740991"),
         ("guidance_scale", 31, "must be at most 30"),
         ("model_type", "t2v-a15b", "must be one of 'T2V-A14B', 'I2V-A14B' or 'TI2V-5B'; did you mean T2V-A14B?"),
     ],
 )
 def test_a_wrong_value_is_told_what_it_must_be(field: str, value: Any, message: str) -> None:
-    assert messages(**{field: value})[field].startswith(message)
+    fields = value if "loras" in field else {field: value}
+    assert messages(**fields)[field].startswith(message)
+
+
+@pytest.mark.parametrize("said", ["sunset", {"name": "sunset"}, ["sunset"], [{"name": "sunset", "weight": 1}]])
+def test_a_lora_may_be_named_alone_and_outside_of_a_list(said: Any) -> None:
+    assert read_draft({"prompt": "a cat", "loras": said}).loras == (LoraUse(name="sunset"),)
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
-    assert set(messages(promt="x", steps=0, width="w", loras=[1])) == {"promt", "steps", "width", "loras"}
+    assert set(messages(promt="x", steps=0, width="w", loras=[1])) == {"promt", "steps", "width", "loras.0"}
 
 
 def test_counts_under_one_are_told_beside_other_errors_and_else_left_to_the_model() -> None:

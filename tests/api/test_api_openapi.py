@@ -50,6 +50,7 @@ def test_the_calls_of_this_version_are_all_there(document: dict[str, Any]) -> No
         f"GET {task}/outputs/{{n}}",
         f"GET {task}/outputs/{{n}}/thumbnail",
         f"GET {task}/events",
+        "GET /api/v1/models/loras",
         "GET /health",
         "GET /v2/health",
     }

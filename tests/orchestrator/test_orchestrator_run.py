@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support.loras import lora_for
 from support.videos import probe_video
 
-from wan22.errors import Cancelled, ModelCorrupt
+from wan22.errors import Cancelled, ModelCorrupt, ModelMissing
 from wan22.hardware.probe import probe
 from wan22.media.outputs import Outputs
 from wan22.media.uploads import Uploads
 from wan22.models.demo_weights import SHIPPED
+from wan22.models.loras.folders import Loras
 from wan22.models.variants import Models
 from wan22.orchestrator.orchestrator import Orchestrator, model_key
 from wan22.orchestrator.planning import Planner
@@ -38,8 +40,9 @@ class Studio:
         models = Models(ModelsSettings(), home / "models", demos=demos)
         self.outputs = Outputs(home / "outputs")
         self.residency: Residency[LoadedModel] = Residency(10**9, lambda what, key: None)
-        self.orchestrator = Orchestrator(models, self.residency, self.outputs, Uploads(home / "uploads"))
-        self._planner = Planner(models, DeviceSettings(precision="fp32"), probe)
+        loras, uploads = Loras((home / "loras",)), Uploads(home / "uploads")
+        self.orchestrator = Orchestrator(models, self.residency, self.outputs, uploads, loras=loras)
+        self._planner = Planner(models, DeviceSettings(precision="fp32"), probe, loras=loras)
 
     def claim(self, **changes: object) -> Claim:
         """A claimed task of a few steps."""
@@ -101,3 +104,28 @@ def test_damaged_demo_weights_are_named_before_they_are_read_and_not_kept(tmp_pa
         with pytest.raises(ModelCorrupt, match=r"vae.diffusion_pytorch_model.safetensors .*Install wan22 again"):
             run(studio, studio.claim())
         assert studio.residency.residents() == ()
+
+
+def content(studio: Studio, **changes: object) -> bytes:
+    """The file of a task's only output."""
+    claim = studio.claim(**changes)
+    return studio.outputs.path(claim.task.task_id, *run(studio, claim)).read_bytes()
+
+
+def test_a_lora_works_for_its_task_alone_on_a_model_that_stays_loaded(studio: Studio) -> None:
+    lora_for(ModelType.T2V_A14B, studio.home / "loras" / "dusk.safetensors")
+    before = content(studio)
+    assert content(studio, loras=["dusk"]) != before
+    assert content(studio, loras=[{"name": "dusk", "weight": 0}]) == before
+    assert content(studio) == before
+    assert len(studio.residency.residents()) == 1
+
+
+def test_a_lora_that_has_gone_fails_its_task_and_not_the_next(studio: Studio) -> None:
+    path = lora_for(ModelType.T2V_A14B, studio.home / "loras" / "dusk.safetensors")
+    claim = studio.claim(loras=["dusk"])
+    path.unlink()
+    with pytest.raises(ModelMissing, match="The LoRA dusk can't be used any more"):
+        run(studio, claim)
+    assert studio.files() == []
+    assert run(studio, studio.claim()) == ["0.mp4"]

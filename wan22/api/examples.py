@@ -40,6 +40,7 @@ REQUEST: dict[str, Any] = {
     "output_format": "mp4",
     "quality": "medium",
     "quantization": None,
+    "loras": [],
     "num_videos": 1,
     "strength": None,
     "priority": 0,
@@ -158,6 +159,31 @@ FILE_HEADERS = {
 CONTENT_RANGE = f"bytes 0-65535/{OUTPUT['size_bytes']}"
 PAGE_HTML = "<!DOCTYPE html>…"
 
+LORAS: dict[str, Any] = {
+    "loras": [
+        {
+            "name": "sunset",
+            "fits": ["T2V-A14B"],
+            "few_step": None,
+            "files": [
+                {
+                    "expert": expert,
+                    "file_name": f"sunset_{expert}_noise.safetensors",
+                    "size_bytes": 543_960,
+                    "format": "diffusers",
+                    "rank": 8,
+                    "layers": 50,
+                }
+                for expert in ("high", "low")
+            ],
+            "notes": [],
+            "problem": None,
+        }
+    ],
+    "folders": ["/home/ada/.local/share/wan22/loras"],
+}
+
+WRONG_PARAMETER = errors.InvalidRequest.of("name", "is unknown; there are none here; leave it out", "x")
 WRONG_LIMIT = errors.InvalidRequest.of("limit", "must be at most 100", "500")
 WRONG_INDEX = errors.InvalidRequest.of("n", "must be at least 0", "-1")
 WRONG_EVENT_ID = errors.InvalidRequest.of("Last-Event-ID", "must be the id of an event, a whole number", "last")

@@ -87,7 +87,9 @@ def parse_form(raw: bytes, content_type: str, *, max_text_bytes: int) -> tuple[d
     _check_size(fields, max_text_bytes)
     check_strings(fields)
     if "metadata" in fields:
-        fields["metadata"] = _metadata(fields["metadata"])
+        fields["metadata"] = _json("metadata", fields["metadata"], "a JSON object")
+    if fields.get("loras", "").lstrip().startswith(("[", "{")):  # else it is a name
+        fields["loras"] = _json("loras", f'{{"loras": {fields["loras"]}}}', "a name or a JSON list")["loras"]
     return fields, files
 
 
@@ -139,8 +141,8 @@ def _check_size(fields: dict[str, Any], limit: int) -> None:
         raise BodyTooLarge(f"The form's text is over {limit:,} bytes.", hint="Shorten the fields.")
 
 
-def _metadata(text: str) -> dict[str, Any]:
+def _json(name: str, text: str, kind: str) -> dict[str, Any]:
     try:
         return parse(text)
     except MalformedBody as error:
-        raise InvalidRequest.of("metadata", f"must be a JSON object: {error.detail}", text) from error
+        raise InvalidRequest.of(name, f"must be {kind}: {error.detail}", text) from error

@@ -34,6 +34,7 @@ TAGS = [
     {"name": "generation", "description": "Make tasks, look at them, end them."},
     {"name": "outputs", "description": "Fetch finished files."},
     {"name": "events", "description": "Follow tasks as they go on."},
+    {"name": "models", "description": "What is on disk beside the server: LoRAs."},
     {"name": "health", "description": "Is the server alive, and can it work?"},
     {"name": "dashboard", "description": "The page in the browser, which asks the calls above."},
 ]

@@ -14,6 +14,7 @@ from wan22.api.threads import Threads
 from wan22.hardware.machine import Machine
 from wan22.media.outputs import Outputs
 from wan22.media.uploads import Uploads
+from wan22.models.loras.folders import Loras
 from wan22.models.variants import Models
 from wan22.orchestrator.planning import Planner
 from wan22.queue.feed import Feed
@@ -32,6 +33,7 @@ class Services:
     uploads: Uploads
     planner: Planner
     models: Models
+    loras: Loras
     probe: Callable[[], Machine]
     worker_alive: Callable[[], bool]
     version: str

@@ -13,6 +13,9 @@ from pathlib import Path
 from wan22.errors import ModelCorrupt
 
 SHIPPED = Path(__file__).parent / "demo"
+LORAS = SHIPPED / "loras"
+"""Pairs for the demo weights of T2V-A14B: `sunset` paints one behind things, `fast` needs four steps."""
+
 SUMS = "sha256.json"  # sha256 by path from the folder that it lies in, with / on every system
 
 CURE = "Install wan22 again; these weights come with it."

@@ -5,10 +5,10 @@ The checks themselves are in `rules`, the size in `size`, the defaults in `catal
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from wan22.errors import InvalidRequest
+from wan22.errors import FieldError, InvalidRequest
 from wan22.models.catalogue import DEFAULT_STRENGTH, Defaults
 from wan22.models.rules import Ask, errors_of
 from wan22.models.size import size_of
@@ -25,15 +25,16 @@ def resolve(
     image: ImageRef | None,
     last_image: ImageRef | None,
     pick_seed: Callable[[], int],
+    wrong: Sequence[FieldError] = (),
 ) -> Request:
     """The request that the draft means for the variant of the model that it names.
 
     `image` and `last_image` are the draft's pictures after their check; what the draft says of them is not read.
     `pick_seed` gives a seed from 0 to MAX_SEED. Resolving the fields of a request once more gives the same request.
-    Raises InvalidRequest with one error for each wrong field, all at once.
+    Raises InvalidRequest with one error for each wrong field, all at once, those in `wrong` among them.
     """
     ask = Ask(draft, variant.spec, image, last_image)
-    if errors := errors_of(ask):
+    if errors := [*errors_of(ask), *wrong]:
         raise InvalidRequest(errors)
     width, height = size_of(draft, variant.spec, image)
     guidance_scale, guidance_scale_2 = _guidance(draft, variant.defaults)
@@ -56,6 +57,7 @@ def resolve(
         output_format=_or(draft.output_format, "png" if ask.is_still else "mp4"),
         quality=_or(draft.quality, "medium" if draft.output_format == "gif" else "high"),  # a gif's high takes minutes
         quantization=draft.quantization,
+        loras=_or(draft.loras, ()),
         num_videos=_or(draft.num_videos, 1),
         strength=_or(draft.strength, DEFAULT_STRENGTH) if ask.is_still and image else None,
         priority=_or(draft.priority, 0),

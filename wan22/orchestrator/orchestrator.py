@@ -15,8 +15,11 @@ from wan22.errors import ServerFault
 from wan22.media.outputs import Outputs
 from wan22.media.uploads import Uploads
 from wan22.models import demo_weights
+from wan22.models.loras.folders import Loras
+from wan22.models.loras.uses import files_of
 from wan22.models.variants import Models
 from wan22.orchestrator.residency import ModelKey, Residency
+from wan22.pipelines.adapters import Adapter, put_on
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.loader import load
 from wan22.pipelines.phases import decode, denoise, encode_image, encode_text
@@ -37,8 +40,17 @@ class RunResult:
 class Orchestrator:
     """Runs tasks, one at a time, in the thread that calls `run`."""
 
-    def __init__(self, models: Models, residency: Residency[LoadedModel], outputs: Outputs, uploads: Uploads) -> None:
+    def __init__(
+        self,
+        models: Models,
+        residency: Residency[LoadedModel],
+        outputs: Outputs,
+        uploads: Uploads,
+        *,
+        loras: Loras | None = None,
+    ) -> None:
         self._models = models
+        self._loras = loras or Loras(())
         self._residency = residency
         self._outputs = outputs
         self._uploads = uploads
@@ -56,6 +68,7 @@ class Orchestrator:
                 model_key(task), self._weights_bytes(task), lambda: self._load(task, reporter)
             ) as model:
                 model.reset_peak()
+                put_on(model, self._adapters(task, len(model.experts)))
                 artifacts = self._make(model, task, fence, reporter)
                 peak = model.peak_vram_bytes()
             undo.pop_all()
@@ -76,6 +89,13 @@ class Orchestrator:
                 reporter.phase(Phase.ENCODE)
                 made.append(writer.finish(seed, check=reporter.check, progress=reporter.progress))
         return tuple(made)
+
+    def _adapters(self, task: Task, experts: int) -> list[Adapter]:
+        return [
+            Adapter(number, file, weight)
+            for use in task.request.loras
+            for number, file, weight in files_of(use, self._loras, experts)
+        ]
 
     def _discard(self, task: Task) -> None:
         """Remove the files of a run that did not end well; that it can't be done must not hide how the run ended."""

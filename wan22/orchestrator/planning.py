@@ -1,17 +1,21 @@
-"""Turns what a caller said into a request and a plan, with the reason of every choice. Touches no disk and no torch."""
+"""Turns what a caller said into a request and a plan, with the reason of every choice. Loads nothing."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from wan22.errors import FieldError
 from wan22.hardware.choose import choose_device, choose_offload, choose_precision, gpu_of
 from wan22.hardware.machine import Machine
 from wan22.models.geometry import render_for
+from wan22.models.loras.fit import transformer_in
+from wan22.models.loras.folders import Loras
+from wan22.models.loras.uses import choice_of, errors_of
 from wan22.models.resolve import resolve
 from wan22.models.variants import Models, Variant
 from wan22.settings import DeviceSettings
-from wan22.tasks import Choice, Draft, ImageRef, ModelType, Plan, Request
+from wan22.tasks import Choice, Draft, ImageRef, LoraUse, ModelType, Plan, Request
 
 SEED_BITS = 32
 """Of a seed that we pick: short enough to read aloud, and in every other program's range."""
@@ -20,10 +24,13 @@ SEED_BITS = 32
 class Planner:
     """Plans requests for one machine; looks only at what `probe` says and at which weights are on disk."""
 
-    def __init__(self, models: Models, settings: DeviceSettings, probe: Callable[[], Machine]) -> None:
+    def __init__(
+        self, models: Models, settings: DeviceSettings, probe: Callable[[], Machine], *, loras: Loras | None = None
+    ) -> None:
         self._models = models
         self._settings = settings
         self._probe = probe
+        self._loras = loras or Loras(())
 
     def prepare(
         self,
@@ -43,7 +50,8 @@ class Planner:
         if choice:
             draft = draft.model_copy(update={"model_type": ModelType(choice.choice)})
         variant = self._models.for_draft(draft)
-        request = resolve(draft, variant, image=image, last_image=last_image, pick_seed=_pick_seed)
+        wrong = self._wrong_loras(draft.loras or (), variant)
+        request = resolve(draft, variant, image=image, last_image=last_image, pick_seed=_pick_seed, wrong=wrong)
         plan = self.plan(request, variant)
         return request, plan.model_copy(update={"choices": (choice, *plan.choices)}) if choice else plan
 
@@ -76,8 +84,18 @@ class Planner:
                 Choice(what="device", choice=device, why=_device_why(machine, self._settings.device, device)),
                 Choice(what="precision", choice=precision.transformer, why=precision.why),
                 Choice(what="offload", choice=offload, why=offload_why),
+                *self._lora_choices(request.loras, variant),
             ),
         )
+
+    def _wrong_loras(self, uses: Sequence[LoraUse], variant: Variant) -> list[FieldError]:
+        return list(errors_of(uses, self._loras, transformer_in(variant.path))) if uses else []
+
+    def _lora_choices(self, uses: Sequence[LoraUse], variant: Variant) -> list[Choice]:
+        if not uses:
+            return []
+        transformer = transformer_in(variant.path)
+        return [choice_of(use, self._loras.get(use.name), transformer) for use in uses]
 
     def _asked_precision(self) -> str | None:
         return None if self._settings.precision == "auto" else self._settings.precision

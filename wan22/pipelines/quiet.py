@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 
 def be_quiet() -> None:
     """For the whole process; called before the libraries do anything. Cheap to call again."""
@@ -11,3 +13,4 @@ def be_quiet() -> None:
     for library in (diffusers, transformers):
         library.utils.logging.set_verbosity_error()
         library.utils.logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", "Already found a `peft_config`")  # a second LoRA on one transformer

@@ -11,7 +11,7 @@ from wan22.tasks.event import Event, EventType
 from wan22.tasks.parts import Parts
 from wan22.tasks.plan import Choice, Plan, Render
 from wan22.tasks.reporter import Reporter
-from wan22.tasks.request import Draft, ImageRef, ModelType, Request
+from wan22.tasks.request import Draft, ImageRef, LoraUse, ModelType, Request
 from wan22.tasks.status import MOVES, Phase, Status, may_move
 from wan22.tasks.task import Failure, Task, Timings
 
@@ -24,6 +24,7 @@ __all__ = [
     "EventType",
     "Failure",
     "ImageRef",
+    "LoraUse",
     "ModelType",
     "Parts",
     "Phase",

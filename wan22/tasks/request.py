@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 MAX_SEED = 2**53 - 1  # the largest integer that survives a round trip through JavaScript
 MAX_PROMPT_CHARS = 4_000  # far over the text encoder's 512 tokens
 MAX_VIDEOS = 16
+MAX_LORAS = 8
 
 Mode = Literal["video", "image"]
 OutputFormat = Literal["mp4", "webm", "gif", "png", "webp"]
@@ -65,6 +66,28 @@ class ImageRef(BaseModel):
     height: int = Field(description="Pixels.")
 
 
+def _as_uses(value: Any) -> Any:
+    """One in the place of a list, and a bare name in the place of an object, mean what they seem to."""
+    many = value if isinstance(value, (list, tuple)) or value is None else [value]
+    return many and [{"name": one} if isinstance(one, str) else one for one in many]
+
+
+class LoraUse(BaseModel):
+    """A LoRA by its name, and how strongly it works: 1 as it was trained, 0 not at all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, max_length=200, description="As the list of LoRAs has it.")
+    weight: Real = Field(default=1.0, ge=-4, le=4, description="For every transformer.")
+    weight_high: Real | None = Field(default=None, ge=-4, le=4, description="For the high-noise expert instead.")
+    weight_low: Real | None = Field(default=None, ge=-4, le=4, description="For the low-noise expert instead.")
+
+    def weights(self, experts: int) -> tuple[float, ...]:
+        """For each transformer of a model with one or two."""
+        halves = (self.weight_high, self.weight_low)
+        return (self.weight,) if experts == 1 else tuple(self.weight if one is None else one for one in halves)
+
+
 class Draft(BaseModel):
     """The body of a submit call. Only what is sent matters; the rest is filled in from the model's defaults."""
 
@@ -101,6 +124,9 @@ class Draft(BaseModel):
     quality: Annotated[Quality | None, BeforeValidator(_lower)] = Field(default=None, description="Of the file.")
     quantization: Annotated[Quantization | None, BeforeValidator(_lower)] = Field(
         default=None, description="Precision of the transformers; chosen for the device if left out."
+    )
+    loras: Annotated[tuple[LoraUse, ...] | None, BeforeValidator(_as_uses)] = Field(
+        default=None, max_length=MAX_LORAS, description="LoRAs to put on the model, for this task alone."
     )
     num_videos: Whole | None = Field(
         default=None, ge=1, le=MAX_VIDEOS, description="How many, with seeds seed, seed + 1, …"
@@ -141,6 +167,7 @@ class Request(BaseModel):
     output_format: OutputFormat = Field(description="mp4, webm or gif; png or webp for a single picture.")
     quality: Quality = Field(description="Of the file: how hard it is compressed.")
     quantization: Quantization | None = Field(default=None, description="None: the planner chooses for the device.")
+    loras: tuple[LoraUse, ...] = Field(default=(), description="LoRAs that are put on the model, for this task alone.")
     num_videos: int = Field(default=1, description="Outputs, with seeds seed, seed + 1, …")
     strength: float | None = Field(default=None, description="Only for image to image.")
     priority: int = Field(default=0, description="Higher runs first.")

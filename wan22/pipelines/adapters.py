@@ -1,0 +1,126 @@
+"""Puts LoRAs on a loaded model for one request, and takes off those that it does not ask for.
+
+A LoRA stays on between requests that share it. Without any the transformers are plain again, to the bit. Which files a
+name stands for is `models.loras`'s to know.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wan22.errors import ModelCorrupt
+from wan22.models.loras.files import LoraFile, LoraLayer
+from wan22.pipelines.loaded import LoadedModel
+from wan22.pipelines.memory import names_oom
+
+if TYPE_CHECKING:
+    import torch
+
+logger = logging.getLogger(__name__)
+
+_CURE = "Put the LoRA's file there anew, then send the request again."
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One file on one transformer."""
+
+    expert: int  # 0: the high-noise expert or the only transformer; 1: the low-noise expert
+    file: LoraFile
+    weight: float
+
+
+@names_oom("loading the LoRAs")
+def put_on(model: LoadedModel, adapters: Sequence[Adapter]) -> None:
+    """Make the model's LoRAs exactly these.
+
+    Raises ModelCorrupt if a file can't be read or does not reach all the layers that it names, and OutOfMemory; the
+    model then has none.
+    """
+    try:
+        for number, expert in enumerate(model.experts):
+            _put_on_expert(expert, [adapter for adapter in adapters if adapter.expert == number])
+    except BaseException:
+        take_off(model)
+        raise
+
+
+def take_off(model: LoadedModel) -> None:
+    """Make the transformers plain again."""
+    for expert in model.experts:
+        _unload(expert)
+
+
+def _put_on_expert(expert: Any, wanted: Sequence[Adapter]) -> None:
+    there: dict[str, _Key] = getattr(expert, "wan22_adapters", {})
+    keys = [_key(adapter.file) for adapter in wanted]
+    if not set(there.values()) <= set(keys):
+        _unload(expert)  # all of them, since what is left must not depend on what was there before
+        there = {}
+    for adapter, key in zip(wanted, keys, strict=True):
+        if key not in there.values():
+            name = f"adapter_{len(there)}"  # peft has words of its own that a LoRA could be named like
+            _load(expert, adapter.file, name)
+            there[name] = key
+    expert.wan22_adapters = there
+    if wanted:
+        names = {key: name for name, key in there.items()}
+        expert.set_adapters([names[key] for key in keys], [adapter.weight for adapter in wanted])
+
+
+_Key = tuple[Path, int, int]
+
+
+def _key(file: LoraFile) -> _Key:
+    """The same for the same content: a file that was replaced is another."""
+    try:
+        status = file.path.stat()
+    except OSError as error:
+        raise ModelCorrupt(f"{file.path.name} can't be read ({error.strerror}). {_CURE}") from error
+    return file.path, status.st_size, status.st_mtime_ns
+
+
+def _load(expert: Any, file: LoraFile, name: str) -> None:
+    from safetensors import SafetensorError
+
+    try:
+        values = dict(_values(file))
+    except (OSError, SafetensorError) as error:
+        raise ModelCorrupt(f"{file.path.name} can't be read ({error}). {_CURE}") from error
+    expert.load_lora_adapter(values, prefix=None, adapter_name=name)
+    injected = sum(name in module.lora_A for module in expert.modules() if hasattr(module, "lora_A"))
+    if injected != len(file.layers):
+        said = f"{injected} of its {len(file.layers)} layers were found in the model"
+        raise ModelCorrupt(f"{file.path.name}: {said}. Use a LoRA that was made for this model.")
+    logger.info("Put a LoRA on.", extra={"action": "lora_loaded", "layers": injected, "rank": file.rank})
+
+
+def _values(file: LoraFile) -> Iterator[tuple[str, torch.Tensor]]:
+    """The tensors with diffusers' names, each layer's scale in its first matrix, and biases for all layers or none."""
+    import torch
+    from safetensors import safe_open
+
+    biased = any(layer.bias for layer in file.layers)
+    with safe_open(file.path, framework="pt") as tensors:
+        for layer in file.layers:
+            yield f"{layer.name}.lora_A.weight", _scaled(layer, tensors)
+            up = tensors.get_tensor(layer.up) if layer.up else torch.eye(layer.rank)
+            yield f"{layer.name}.lora_B.weight", up
+            if biased:
+                bias = tensors.get_tensor(layer.bias) if layer.bias else torch.zeros(layer.outputs, dtype=up.dtype)
+                yield f"{layer.name}.lora_B.bias", bias
+
+
+def _scaled(layer: LoraLayer, tensors: Any) -> torch.Tensor:
+    down: torch.Tensor = tensors.get_tensor(layer.down)
+    return down * (float(tensors.get_tensor(layer.alpha)) / layer.rank) if layer.alpha else down
+
+
+def _unload(expert: Any) -> None:
+    if getattr(expert, "peft_config", None):
+        expert.unload_lora()
+    expert.wan22_adapters = {}
