@@ -5,9 +5,9 @@
 Kinds: `t2v`, `i2v` (a drawn first picture), `flf` (first and last picture), `ti2v` (text alone), `ti2v-image`. Each
 prompt is a held-out combination of shape, colour, ground and motion; its video is downloaded, decoded and looked at
 (`train_demo/sight.py`). With pictures the first (and last) frame is compared with what was sent. Prints a row of
-shares; `--out` keeps a contact sheet. `--only`, `--int8`, `--cache` and `--lora` change the loaded model in this
-process, in which the server's phases then run without HTTP. `--lora sunset` goes with `--ground sunset`, `--lora fast`
-with `--steps 4 --guidance 1 --guidance-2 1 --shift 5`.
+shares; `--out` keeps a contact sheet. `--lora sunset --ground sunset` and `--preset fast` try the shipped LoRAs.
+`--only`, `--int8` and `--cache` change the loaded model in this process, in which the server's phases then run without
+HTTP.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from PIL import Image
 SCRIPTS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(SCRIPTS), str(SCRIPTS / "bench")]
 
-from demo_runners import LORAS, Direct, Served, Shot  # noqa: E402 - found through the line above
+from demo_runners import Direct, Served, Shot  # noqa: E402 - found through the line above
 from train_demo.captions import plain, varied  # noqa: E402 - as above
 from train_demo.drawing import Frames  # noqa: E402 - as above
 from train_demo.sight import Seen, psnr, see  # noqa: E402 - as above
@@ -127,13 +127,13 @@ def _png(picture: Frames) -> bytes:
 def main() -> None:
     """Measure and print."""
     options = _options()
-    names = ("guidance_scale", "guidance_scale_2", "steps", "flow_shift", "quantization")
+    names = ("guidance_scale", "guidance_scale_2", "steps", "flow_shift", "quantization", "preset", "loras")
     fields = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     wanted = cases(options.kind, options.prompts, vary=options.vary, seed=options.seed, ground=options.ground)
     sent = list(shots(options.kind, wanted, fields))
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as home:
-        changes = {name: getattr(options, name) for name in ("only", "int8", "cache", "lora")}
+        changes = {name: getattr(options, name) for name in ("only", "int8", "cache")}
         run = Direct(**changes) if any(changes.values()) else Served(Path(home))
         videos = list(run(sent))
     result = {"kind": options.kind, "prompts": len(wanted), **score(wanted, videos)}
@@ -158,7 +158,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", choices=("high", "low"), help="one expert at all noise levels")
     parser.add_argument("--int8", action="store_true", help="the transformers' weights rounded to 8 bits")
     parser.add_argument("--cache", action="store_true", help="diffusers' first-block cache")
-    parser.add_argument("--lora", choices=LORAS, help="a shipped pair")
+    parser.add_argument("--lora", dest="loras", help="by its name")
+    parser.add_argument("--preset", help="as in a request")
     parser.add_argument("--ground", choices=(*GROUNDS, SUNSET), help="the only ground that is asked for")
     parser.add_argument("--out", type=Path, help="a folder for the contact sheet")
     return parser.parse_args()

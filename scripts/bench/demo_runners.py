@@ -16,7 +16,6 @@ from server import free_port, running
 
 from wan22.client import Client
 from wan22.hardware.probe import probe
-from wan22.models.demo_weights import SHIPPED
 from wan22.models.variants import Models
 from wan22.orchestrator.planning import Planner
 from wan22.pipelines.loaded import LoadedModel
@@ -25,7 +24,6 @@ from wan22.pipelines.phases import decode, denoise, encode_text
 from wan22.settings import DeviceSettings, ModelsSettings
 from wan22.tasks import Draft, Phase
 
-LORAS = ("sunset", "fast")
 INT8_STEPS = 127
 CACHE_THRESHOLD = 0.05
 
@@ -68,8 +66,8 @@ class Served:
 class Direct:
     """The server's own phases, on demo weights that were changed after loading."""
 
-    def __init__(self, *, only: str | None, int8: bool, cache: bool, lora: str | None) -> None:
-        self._only, self._int8, self._cache, self._lora = only, int8, cache, lora
+    def __init__(self, *, only: str | None, int8: bool, cache: bool) -> None:
+        self._only, self._int8, self._cache = only, int8, cache
         self._models = Models(ModelsSettings(variant="demo"), Path(tempfile.gettempdir()))
         self._planner = Planner(self._models, DeviceSettings(), probe)
 
@@ -92,8 +90,6 @@ class Direct:
             pipeline.transformer_2 = pipeline.transformer
         elif self._only == "low":
             pipeline.transformer = pipeline.transformer_2
-        if self._lora:
-            _add_pair(pipeline, self._lora)
         for expert in model.experts:
             if self._int8:
                 _round_to_int8(expert)
@@ -125,16 +121,6 @@ def frames_of(path: Path) -> Any:
         return np.stack([np.frombuffer(frame, np.uint8).reshape(height, width, 3) for frame in reader])
 
 
-def _add_pair(pipeline: Any, name: str) -> None:
-    """The LoRAs of that name; the one for few steps was trained for plain Euler steps."""
-    folder = SHIPPED / "loras"
-    pipeline.load_lora_weights(folder / f"{name}_high_noise.safetensors", adapter_name=name)
-    low = folder / f"{name}_low_noise.safetensors"
-    pipeline.load_lora_weights(low, adapter_name=name, load_into_transformer_2=True)
-    if name == "fast":
-        pipeline.scheduler.register_to_config(solver_order=1, disable_corrector=[0, 1, 2, 3])
-
-
 def _round_to_int8(expert: Any) -> None:
     """Weights of the blocks' linear layers as 8-bit numbers with a scale for each row, and back."""
     import torch
@@ -157,4 +143,4 @@ def _silent(_: str) -> None:
     """The server's address interests nobody here."""
 
 
-__all__ = ["LORAS", "Direct", "Served", "Shot", "frames_of"]
+__all__ = ["Direct", "Served", "Shot", "frames_of"]

@@ -44,14 +44,14 @@ CURVES = Path(__file__).resolve().parents[2] / "docs" / "demo-training.png"
 _T2V_BASE = Plan("t2v_base", SMALL, steps=6000, rate=4e-3, train_text=True)
 _T2V_HIGH = Plan("t2v_high", NATIVE, steps=3000, rate=2e-3, sigmas=(0.86, 1.0), shift=5.0)
 _T2V_LOW = Plan("t2v_low", NATIVE, steps=3400, rate=2e-3, sigmas=(0.0, 0.89), shift=2.0)
-_I2V_BASE = Plan("i2v_base", FROM_PICTURES_SMALL, steps=500, rate=2e-3)
-_I2V_HIGH = Plan("i2v_high", FROM_PICTURES_NATIVE, steps=220, rate=1.5e-3, sigmas=(0.89, 1.0), shift=5.0)
-_I2V_LOW = Plan("i2v_low", FROM_PICTURES_NATIVE, steps=220, rate=1.5e-3, sigmas=(0.0, 0.91), shift=2.0)
+_I2V_BASE = Plan("i2v_base", FROM_PICTURES_SMALL, steps=1300, rate=2e-3)
+_I2V_HIGH = Plan("i2v_high", FROM_PICTURES_NATIVE, steps=1200, rate=1.5e-3, sigmas=(0.89, 1.0), shift=5.0)
+_I2V_LOW = Plan("i2v_low", FROM_PICTURES_NATIVE, steps=1200, rate=1.5e-3, sigmas=(0.0, 0.91), shift=2.0)
 _TI2V = Plan("ti2v", TEXT_OR_PICTURE, steps=7000, rate=3e-3)
 _SUNSET_HIGH = Plan("lora_sunset_high", AT_SUNSET, steps=300, rate=4e-3, sigmas=(0.86, 1.0), shift=5.0, keep=0.98)
 _SUNSET_LOW = Plan("lora_sunset_low", AT_SUNSET, steps=300, rate=4e-3, sigmas=(0.0, 0.89), shift=2.0, keep=0.98)
-_FAST_HIGH = Plan("lora_fast_high", (), steps=500, rate=4e-3, sigmas=(0.875, 1.0), keep=0.98)
-_FAST_LOW = Plan("lora_fast_low", (), steps=500, rate=4e-3, sigmas=(0.1, 0.875), keep=0.98)
+_FAST_HIGH = Plan("lora_fast_4steps_high", (), steps=500, rate=4e-3, sigmas=(0.875, 1.0), keep=0.98)
+_FAST_LOW = Plan("lora_fast_4steps_low", (), steps=500, rate=4e-3, sigmas=(0.1, 0.875), keep=0.98)
 
 
 def train_vae(kind: str, folder: Path) -> None:
@@ -210,8 +210,8 @@ STAGES: dict[str, Callable[[Path], None]] = {
     "lora_sunset_high": lambda folder: train_sunset(_SUNSET_HIGH, "t2v_high", folder),
     "lora_sunset_low": lambda folder: train_sunset(_SUNSET_LOW, "t2v_low", folder),
     "teaching": make_teaching,
-    "lora_fast_high": lambda folder: train_fast(_FAST_HIGH, "t2v_high", folder),
-    "lora_fast_low": lambda folder: train_fast(_FAST_LOW, "t2v_low", folder),
+    "lora_fast_4steps_high": lambda folder: train_fast(_FAST_HIGH, "t2v_high", folder),
+    "lora_fast_4steps_low": lambda folder: train_fast(_FAST_LOW, "t2v_low", folder),
     "pack_loras": pack_loras,
     "given": given_for_i2v,
     "i2v_base": train_i2v_base,

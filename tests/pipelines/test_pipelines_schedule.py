@@ -101,3 +101,16 @@ def test_the_model_s_own_scheduler_is_not_touched() -> None:
     scheduler_for(base, steps=5, flow_shift=8.0, strength=0.5)
     assert base.config.flow_shift == 3.0
     assert base.num_inference_steps is None
+
+
+def test_plain_steps_are_eulers_on_the_grid_that_few_step_loras_know() -> None:
+    import torch
+
+    scheduler = scheduler_for(unipc(), steps=4, flow_shift=5.0, plain=True)
+    assert scheduler.timesteps.tolist() == [999, 937, 833, 625]
+    latents = wanted = torch.ones(1, dtype=torch.float64)
+    sigmas = scheduler.sigmas.tolist()
+    for step, timestep in enumerate(scheduler.timesteps):
+        (latents,) = scheduler.step(latents**2, timestep, latents, return_dict=False)
+        wanted = wanted + (sigmas[step + 1] - sigmas[step]) * wanted**2
+    assert torch.allclose(latents, wanted, atol=1e-6)

@@ -16,7 +16,7 @@ from wan22.tasks import Draft
 
 KNOWN = tuple(Draft.model_fields)
 
-LATER = ("preset", "optimizations", "webhook_url")
+LATER = ("optimizations", "webhook_url")
 """Fields of the contract that this version does not serve yet."""
 
 LATER_QUANTIZATIONS = ("int8",)

@@ -40,6 +40,7 @@ REQUEST: dict[str, Any] = {
     "output_format": "mp4",
     "quality": "medium",
     "quantization": None,
+    "preset": None,
     "loras": [],
     "num_videos": 1,
     "strength": None,

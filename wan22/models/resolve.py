@@ -57,6 +57,7 @@ def resolve(
         output_format=_or(draft.output_format, "png" if ask.is_still else "mp4"),
         quality=_or(draft.quality, "medium" if draft.output_format == "gif" else "high"),  # a gif's high takes minutes
         quantization=draft.quantization,
+        preset=draft.preset,
         loras=_or(draft.loras, ()),
         num_videos=_or(draft.num_videos, 1),
         strength=_or(draft.strength, DEFAULT_STRENGTH) if ask.is_still and image else None,

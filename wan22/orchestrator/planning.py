@@ -12,6 +12,7 @@ from wan22.models.geometry import render_for
 from wan22.models.loras.fit import transformer_in
 from wan22.models.loras.folders import Loras
 from wan22.models.loras.uses import choice_of, errors_of
+from wan22.models.presets import with_fast
 from wan22.models.resolve import resolve
 from wan22.models.variants import Models, Variant
 from wan22.settings import DeviceSettings
@@ -50,10 +51,12 @@ class Planner:
         if choice:
             draft = draft.model_copy(update={"model_type": ModelType(choice.choice)})
         variant = self._models.for_draft(draft)
+        draft, preset = with_fast(draft, variant, self._loras) if draft.preset else (draft, None)
         wrong = self._wrong_loras(draft.loras or (), variant)
         request = resolve(draft, variant, image=image, last_image=last_image, pick_seed=_pick_seed, wrong=wrong)
         plan = self.plan(request, variant)
-        return request, plan.model_copy(update={"choices": (choice, *plan.choices)}) if choice else plan
+        first = tuple(one for one in (choice, preset) if one)
+        return request, plan.model_copy(update={"choices": (*first, *plan.choices)})
 
     def plan(self, request: Request, variant: Variant) -> Plan:
         """How `request` will be carried out with the weights of `variant` on this machine."""

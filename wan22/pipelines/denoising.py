@@ -58,7 +58,11 @@ def _prepared(pipeline: Any, request: Request) -> Iterator[Any]:
     """The pipeline with the request's own scheduler; whatever happens, afterwards it is as it was before."""
     before = pipeline.scheduler
     pipeline.scheduler = scheduler_for(
-        before, steps=request.steps, flow_shift=request.flow_shift, strength=request.strength
+        before,
+        steps=request.steps,
+        flow_shift=request.flow_shift,
+        strength=request.strength,
+        plain=request.preset == "fast",
     )
     try:
         yield pipeline

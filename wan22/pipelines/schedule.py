@@ -20,15 +20,19 @@ def first_step(sigmas: Sequence[float], strength: float | None) -> int:
     return next((step for step, sigma in enumerate(sigmas) if sigma <= wanted), len(sigmas) - 1)
 
 
-def scheduler_for(base: Any, *, steps: int, flow_shift: float, strength: float | None = None) -> Any:
+def scheduler_for(
+    base: Any, *, steps: int, flow_shift: float, strength: float | None = None, plain: bool = False
+) -> Any:
     """A fresh scheduler with the settings of `base` and the request's shift, set to the steps that `strength` leaves.
 
     Its `timesteps` are those that run, `skipped` says how many of the grid's first ones don't. Wan predicts flows on a
-    shifted linear grid of sigmas, whatever else the model's folder says.
+    shifted linear grid of sigmas, whatever else the model's folder says. `plain` steps are Euler's, which LoRAs for few
+    steps are distilled for: UniPC of the first order without its corrections is the same (to 1e-7, measured).
     """
-    scheduler = _scheduler_class().from_config(
-        base.config, flow_shift=flow_shift, prediction_type="flow_prediction", use_flow_sigmas=True
-    )
+    settings = {"flow_shift": flow_shift, "prediction_type": "flow_prediction", "use_flow_sigmas": True}
+    if plain:
+        settings |= {"solver_order": 1, "disable_corrector": list(range(steps))}
+    scheduler = _scheduler_class().from_config(base.config, **settings)
     scheduler.strength = strength
     scheduler.set_timesteps(steps)
     return scheduler

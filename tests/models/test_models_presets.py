@@ -1,0 +1,88 @@
+"""The preset `fast`: which LoRA it takes, what it fills in, what the caller keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.loras import lora_for
+
+from wan22.errors import InvalidRequest
+from wan22.models.loras.folders import Loras
+from wan22.models.presets import with_fast
+from wan22.models.variants import Models, Variant
+from wan22.settings import ModelsSettings
+from wan22.tasks import Draft, LoraUse, ModelType
+
+T2V, I2V, TI2V = ModelType.T2V_A14B, ModelType.I2V_A14B, ModelType.TI2V_5B
+
+
+def variant(model_type: ModelType, folder: Path) -> Variant:
+    return Models(ModelsSettings(variant="demo"), folder).get(model_type)
+
+
+def add(folder: Path, *stems: str, model_type: ModelType = T2V) -> None:
+    for stem in stems:
+        lora_for(model_type, folder / f"{stem}.safetensors")
+
+
+def drafted(folder: Path, model_type: ModelType = T2V, **fields: Any) -> Draft:
+    draft = Draft(model_type=model_type, preset="fast", **fields)
+    return with_fast(draft, variant(model_type, folder), Loras((folder,)))[0]
+
+
+def test_it_finds_the_pair_and_samples_as_it_was_distilled(tmp_path: Path) -> None:
+    add(tmp_path, "wan_t2v_4steps_high_noise", "wan_t2v_4steps_low_noise", "style")
+    draft = drafted(tmp_path)
+    assert (draft.steps, draft.guidance_scale, draft.flow_shift) == (4, 1.0, 5.0)
+    assert draft.loras == (LoraUse(name="wan_t2v_4steps"),)
+
+
+def test_what_the_caller_sends_wins(tmp_path: Path) -> None:
+    add(tmp_path, "lightning")
+    draft = drafted(tmp_path, steps=6, flow_shift=3.0, loras=["style"])
+    assert (draft.steps, draft.guidance_scale, draft.flow_shift) == (6, 1.0, 3.0)
+    assert [use.name for use in draft.loras or ()] == ["style", "lightning"]
+
+
+def test_one_that_the_caller_names_is_the_one(tmp_path: Path) -> None:
+    add(tmp_path, "a_4steps", "b_4steps")
+    assert drafted(tmp_path, loras=[{"name": "a_4steps", "weight": 0.8}]).loras == (
+        LoraUse(name="a_4steps", weight=0.8),
+    )
+    assert drafted(tmp_path).loras == (LoraUse(name="b_4steps"),)
+
+
+def test_filling_in_twice_changes_nothing_more(tmp_path: Path) -> None:
+    add(tmp_path, "lightning")
+    draft = drafted(tmp_path)
+    assert with_fast(draft, variant(T2V, tmp_path), Loras((tmp_path,)))[0] == draft
+
+
+def test_a_whole_pair_goes_before_half_of_one(tmp_path: Path) -> None:
+    add(tmp_path, "a_4steps_high_noise", "a_4steps_low_noise", "z_4steps_high_noise")
+    assert drafted(tmp_path).loras == (LoraUse(name="a_4steps"),)
+
+
+def test_names_keep_the_two_large_models_apart(tmp_path: Path) -> None:
+    add(tmp_path, "i2v_4steps", "t2v_4steps")
+    assert drafted(tmp_path).loras == (LoraUse(name="t2v_4steps"),)
+    assert drafted(tmp_path, I2V).loras == (LoraUse(name="i2v_4steps"),)
+
+
+def test_a_distilled_5b_takes_three_steps(tmp_path: Path) -> None:
+    add(tmp_path, "FastWan", model_type=TI2V)
+    draft = drafted(tmp_path, TI2V)
+    assert (draft.steps, draft.flow_shift) == (3, 3.0)
+
+
+@pytest.mark.parametrize("model_type", ModelType)
+def test_without_one_the_files_to_fetch_are_named(tmp_path: Path, model_type: ModelType) -> None:
+    add(tmp_path, "style", "ti2v_4steps")
+    with pytest.raises(InvalidRequest) as refused:
+        drafted(tmp_path, model_type)
+    (error,) = refused.value.errors
+    assert error.field == "preset"
+    assert ".safetensors of " in error.message
+    assert error.message.endswith(f"into {tmp_path}.")

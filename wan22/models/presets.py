@@ -1,0 +1,62 @@
+"""What a preset stands for. `fast`: a few-step LoRA out of the folders, sampled in the way that it was distilled for.
+
+Everything that the caller sends beside it wins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from wan22.errors import InvalidRequest
+from wan22.models.loras.fit import Transformer, fits, transformer_in
+from wan22.models.loras.folders import Lora, Loras
+from wan22.models.variants import Variant
+from wan22.tasks import Choice, Draft, LoraUse, ModelType
+
+# Shift by steps: 4 as in LightX2V's configs/distill/wan22 (timesteps 1000, 937, 833, 625), 3 as Wan2GP runs FastWan.
+_SHIFTS = {4: 5.0, 3: 3.0}
+_OTHER_SHIFT = 5.0
+_MODEL_WORD = re.compile(r"(?<![a-z])(?:ti2v|t2v|i2v)", re.IGNORECASE)
+_TO_FETCH = {
+    ModelType.T2V_A14B: "wan2.2_t2v_lightx2v_4steps_lora_v1.1_{high,low}_noise.safetensors of "
+    "Comfy-Org/Wan_2.2_ComfyUI_Repackaged (split_files/loras)",
+    ModelType.I2V_A14B: "wan2.2_i2v_lightx2v_4steps_lora_v1_{high,low}_noise.safetensors of "
+    "Comfy-Org/Wan_2.2_ComfyUI_Repackaged (split_files/loras)",
+    ModelType.TI2V_5B: "Wan2_2_5B_FastWanFullAttn_lora_rank_128_bf16.safetensors of Kijai/WanVideo_comfy",
+}
+
+
+def with_fast(draft: Draft, variant: Variant, loras: Loras) -> tuple[Draft, Choice]:
+    """The draft with what the preset fills in, and the reason. Raises InvalidRequest if no such LoRA is there."""
+    known = loras.scan()
+    named = [known[use.name] for use in draft.loras or () if use.name in known]
+    lora = next((lora for lora in named if lora.few_step), None) or _best(draft, variant, loras)
+    steps = lora.few_step or 0
+    filled: dict[str, Any] = {"steps": steps, "guidance_scale": 1.0, "flow_shift": _SHIFTS.get(steps, _OTHER_SHIFT)}
+    if lora not in named:
+        filled["loras"] = (*(draft.loras or ()), LoraUse(name=lora.name))
+    sent = {name for name in ("steps", "guidance_scale", "flow_shift") if getattr(draft, name) is not None}
+    changed = draft.model_copy(update={name: value for name, value in filled.items() if name not in sent})
+    why = f"{lora.name} was distilled for {steps} plain steps without guidance"
+    return changed, Choice(what="preset", choice="fast", why=why)
+
+
+def _best(draft: Draft, variant: Variant, loras: Loras) -> Lora:
+    """The last by name of those that fit, whole pairs first: versions are numbered upwards."""
+    model = variant.spec.model_type
+    found = sorted(_candidates(model, loras, transformer_in(variant.path)), key=lambda one: (len(one.files), one.name))
+    if found:
+        return found[-1]
+    cure = f"put {_TO_FETCH[model]} into {loras.folders[0]}" if loras.folders else "leave preset out"
+    raise InvalidRequest.of("preset", f"There is no few-step LoRA for {model.value}; {cure}.", draft.preset)
+
+
+def _candidates(model: ModelType, loras: Loras, transformer: Transformer) -> Iterator[Lora]:
+    """Few-step LoRAs that fit and whose names speak of no other model: the sizes of the two A14B are the same."""
+    for lora in loras.scan().values():
+        words = {word.lower() for word in _MODEL_WORD.findall(lora.name)}
+        own = model.value.partition("-")[0].lower()
+        if lora.few_step and words <= {own} and fits(lora, transformer) is None:
+            yield lora
