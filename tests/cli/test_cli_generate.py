@@ -13,11 +13,13 @@ from pathlib import Path
 import httpx
 import pytest
 from PIL import Image
+from support.loras import lora_for
 from typer.testing import CliRunner, Result
 
 from wan22.cli.app import app
 from wan22.errors import ConfigurationError, InvalidRequest
 from wan22.models.demo_weights import ABOUT
+from wan22.tasks import ModelType
 
 SMALL = ["--size", "64x64", "--frames", "5", "--steps", "2"]
 
@@ -86,6 +88,15 @@ def test_wrong_fields_are_named() -> None:
     assert {error.field for error in wrong.errors} == {"fps", "num_frames"}
 
 
+def test_loras_are_sent_by_name_and_weight(home: Path) -> None:
+    lora_for(ModelType.T2V_A14B, home / "loras" / "dusk.safetensors")
+    task = json.loads(generate("a cat", "--lora", "dusk=0.5", "--json", *SMALL).stdout)
+    assert [(use["name"], use["weight"]) for use in task["request"]["loras"]] == [("dusk", 0.5)]
+    wrong = generate("a cat", "--lora", "dusk=much", "--lora", "dask").exception
+    assert isinstance(wrong, InvalidRequest)
+    assert [error.field for error in wrong.errors] == ["loras.0.weight"]
+
+
 def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "wan22", "generate", *arguments]
     env = {**os.environ, **environment}
@@ -96,6 +107,12 @@ def test_wrong_fields_are_told_by_flag_with_exit_code_2() -> None:
     _, told = (process := start("a cat", "--fps", "7")).communicate(timeout=60)
     assert process.returncode == 2
     assert told.startswith("wan22: --fps: must be one of 8, 12, 16, 24")
+
+
+def test_a_wrong_lora_is_told_by_its_flag() -> None:
+    _, told = (process := start("a cat", "--lora", "dask")).communicate(timeout=60)
+    assert process.returncode == 2
+    assert told.startswith("wan22: --lora: There is no LoRA of that name")
 
 
 def test_a_prompt_that_is_empty_is_told_by_its_name() -> None:

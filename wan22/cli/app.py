@@ -73,7 +73,7 @@ def _say(error: Wan22Error) -> None:
     if isinstance(error, InvalidRequest):
         flags = _flags()
         for wrong in error.errors:
-            typer.echo(f"wan22: {flags.get(wrong.field, wrong.field)}: {wrong.message}", err=True)
+            typer.echo(f"wan22: {flags.get(wrong.field.partition('.')[0], wrong.field)}: {wrong.message}", err=True)
     else:
         typer.echo(f"wan22: {error.detail}", err=True)
     if error.hint and not isinstance(error, (ConfigurationError, InvalidRequest)):  # whose own words end in the cure

@@ -48,6 +48,8 @@ def generate(
     output_format: fields.Format = None,
     quality: fields.Quality = None,
     quantization: fields.Precision = None,
+    preset: fields.Preset = None,
+    loras: fields.Loras = None,
     num_videos: fields.Count = None,
     server: Annotated[str | None, typer.Option(help="URL of the server to use, as http://127.0.0.1:8000.")] = None,
     config: Config = None,
@@ -74,7 +76,14 @@ def _body(given: dict[str, Any], target: Target) -> dict[str, Any]:
     body = {name: given[name] for name in Draft.model_fields if name in given and name not in PICTURE_FIELDS}
     body["output_format"] = target.format
     body["prompt"] = body["prompt"] or None
+    body["loras"] = [_lora(said) for said in body["loras"] or ()] or None
     return body
+
+
+def _lora(said: str) -> dict[str, Any]:
+    """A name, or a name and a weight; that the weight is a number, the server says."""
+    name, is_weighed, weight = said.partition("=")
+    return {"name": name, "weight": weight} if is_weighed else {"name": name}
 
 
 def _watch(client: Client, task: RemoteTask) -> RemoteTask:
