@@ -19,6 +19,7 @@ Wan22Error
 │   ├── DiskFull
 │   ├── ModelMissing            weights are not on disk
 │   ├── ModelCorrupt            weights are there and wrong
+│   ├── DownloadFailed          weights can't be fetched from any source
 │   ├── EncoderFailed           ffmpeg ended badly
 │   ├── OutOfMemory             the device or the host ran out of memory
 │   ├── WorkerCrashed           the process died while the task ran
@@ -214,6 +215,14 @@ class ModelCorrupt(ServerFault):
     code = "model_corrupt"
     title = "The model's files are damaged"
     default_hint = "Put the model's files there anew, then send the request again."
+
+
+class DownloadFailed(ServerFault):
+    """The weights of a model can't be listed, or no source gives them."""
+
+    code = "download_failed"
+    title = "The model could not be downloaded"
+    default_hint = "Look at the reason of each source and start the download again: what was fetched is kept."
 
 
 class EncoderFailed(ServerFault):

@@ -45,6 +45,7 @@ STATUS: dict[type[errors.Wan22Error], int] = {
     errors.DiskFull: 507,
     errors.ModelMissing: 503,
     errors.ModelCorrupt: 503,
+    errors.DownloadFailed: 502,
     errors.EncoderFailed: 500,
     errors.OutOfMemory: 500,
     errors.WorkerCrashed: 500,

@@ -1,0 +1,83 @@
+"""What a download would do, before it does anything: which bytes are missing, and whether they fit. Only looks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from wan22.errors import DiskFull, DownloadFailed
+from wan22.models.download.disk import Disk
+from wan22.models.download.listing import Listing, WantedFile
+from wan22.models.download.manifest import Verified
+from wan22.models.download.part import recorded_pieces
+
+SPARE_BYTES = 200_000_000  # ours: a disk that a model fills to the last byte stops everything else on it
+
+
+@dataclass(frozen=True)
+class PlannedFile:
+    """One file, and how much of it is on disk; `checked` once it was hashed and right."""
+
+    file: WantedFile
+    held_bytes: int
+    checked: bool = False
+
+    @property
+    def missing_bytes(self) -> int:
+        """Bytes still to fetch, if what is there turns out right."""
+        return self.file.size - self.held_bytes
+
+
+@dataclass(frozen=True)
+class DownloadPlan:
+    """Which files, how much of them is missing, and what is free."""
+
+    listing: Listing
+    chosen: Listing
+    target: Path
+    files: tuple[PlannedFile, ...]
+    free_bytes: int
+
+    @property
+    def missing_bytes(self) -> int:
+        """Bytes still to fetch, which is also what the disk must take."""
+        return sum(file.missing_bytes for file in self.files)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the disk takes it and keeps some space free."""
+        return self.missing_bytes == 0 or self.missing_bytes + SPARE_BYTES <= self.free_bytes
+
+    def seconds_at(self, bytes_per_s: float | None) -> float | None:
+        """How long the fetching would take at a speed, as the last one; None where it is not known."""
+        return self.missing_bytes / bytes_per_s if bytes_per_s else None
+
+    def refuse_what_does_not_fit(self) -> None:
+        """Raises DiskFull with both figures unless `fits`."""
+        if not self.fits:
+            raise DiskFull(
+                f"{self.listing.repository} needs {self.missing_bytes:,} bytes more in {self.target} and "
+                f"{SPARE_BYTES:,} to spare, and {self.free_bytes:,} bytes are free there.",
+                hint="Nothing was fetched. Free space, or name a folder on another disk with models.models_dirs.",
+            )
+
+
+def make_plan(listing: Listing, chosen: Listing, target: Path, *, disk: Disk | None = None) -> DownloadPlan:
+    """The plan to bring `chosen` of `listing` into `target`. Reads no content: a file of the right size is taken for
+    held, and hashed when the download runs. Raises DownloadFailed if a folder in `target` leads out of it."""
+    verified = Verified(target)
+    files = tuple(_planned(file, target, verified) for file in chosen.files)
+    return DownloadPlan(listing, chosen, target, files, (disk or Disk()).free_bytes(target))
+
+
+def _planned(file: WantedFile, target: Path, verified: Verified) -> PlannedFile:
+    path = target / file.path
+    if not path.parent.resolve().is_relative_to(target.resolve()):
+        raise DownloadFailed(
+            f"{path.parent} leads out of {target}.",
+            hint="Nothing was fetched. Make it a real folder; models.models_dirs puts models on another disk.",
+        )
+    if verified.knows(file):
+        return PlannedFile(file, file.size, checked=True)
+    whole = path.is_file() and path.stat().st_size == file.size
+    return PlannedFile(file, file.size if whole else recorded_pieces(path, file).held)
