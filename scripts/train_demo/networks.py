@@ -14,11 +14,15 @@ CHANNELS = {"t2v": (16, 16), "i2v": (36, 16), "ti2v": (48, 48)}
 
 
 def new_transformer(kind: str) -> Any:
-    """An untrained WanTransformer3DModel; the one for 2.2's VAE is wider, because a token of it holds 192 numbers."""
+    """An untrained WanTransformer3DModel.
+
+    A token carries its noise through all blocks, to be subtracted in the end: 64 numbers of it, or 192 of 2.2's VAE.
+    What the width has beyond that is left to work with; with 32 numbers beyond, words were hardly learned.
+    """
     from diffusers import WanTransformer3DModel
 
     channels, out_channels = CHANNELS[kind]
-    heads, layers = (7, 4) if kind == "ti2v" else (4, 5)
+    heads, layers, ffn = (8, 4, 448) if kind == "ti2v" else (4, 5, 512)
     return WanTransformer3DModel(
         num_attention_heads=heads,
         attention_head_dim=32,
@@ -26,7 +30,7 @@ def new_transformer(kind: str) -> Any:
         out_channels=out_channels,
         text_dim=WIDTH,
         freq_dim=64,
-        ffn_dim=512,
+        ffn_dim=ffn,
         num_layers=layers,
     )
 

@@ -51,6 +51,12 @@ def test_the_calls_of_this_version_are_all_there(document: dict[str, Any]) -> No
         f"GET {task}/outputs/{{n}}/thumbnail",
         f"GET {task}/events",
         "GET /api/v1/models/loras",
+        "GET /api/v1/wan-models/capabilities/{model_type}",
+        "GET /api/v1/wan-models/health/{model_type}",
+        "GET /api/v1/wan-models/performance/{model_type}",
+        "GET /api/v1/wan-models/compare/{model_a}/{model_b}",
+        "GET /api/v1/wan-models/recommend",
+        "GET /api/v1/wan-models/dashboard",
         "GET /health",
         "GET /v2/health",
     }
@@ -155,7 +161,7 @@ def test_examples_of_errors_are_what_is_sent(client: TestClient, services: Servi
 
 def test_every_example_of_an_error_names_the_call_that_it_stands_in(document: dict[str, Any]) -> None:
     for name, call in operations(document).items():
-        path = name.split()[1].format(task_id=examples.TASK_ID, n=0)
+        path = name.split()[1].format(**examples.IN_PATHS)
         for status, answer in call["responses"].items():
             example = answer.get("content", {}).get("application/problem+json", {}).get("example")
             assert example is None or example["instance"] == path, (name, status)

@@ -31,6 +31,7 @@ BY_INDEX = {
     "list_tasks_by_status": "tasks_by_status (status=? AND seq<?)",
     "list_tasks_by_model": "tasks_by_model (model_type=? AND seq<?)",
     "list_tasks_by_status_and_model": "tasks_by_status_and_model (status=? AND model_type=? AND seq<?)",
+    "history": "tasks_by_model (model_type=?)",
     "events_between": "INTEGER PRIMARY KEY",
     "events_of_task_between": "events_by_task",
     "remove_events_of_task": "events_by_task",
@@ -56,7 +57,7 @@ def test_hot_statements_go_by_their_index(name: str, index: str) -> None:
     assert not re.search(r"SCAN (tasks|events)$", plan, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", ["claim_next", "list_tasks", "list_tasks_by_status", "events_between"])
+@pytest.mark.parametrize("name", ["claim_next", "list_tasks", "list_tasks_by_status", "history", "events_between"])
 def test_what_is_ordered_is_read_in_order(name: str) -> None:
     assert "TEMP B-TREE" not in query_plan(name)
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from wan22.api import examples
 from wan22.api.problems import Problem, problem_of
 from wan22.api.trust import OPEN_PATHS
-from wan22.errors import InvalidRequest
+from wan22.errors import InvalidRequest, NotFound
 from wan22.tasks import Draft
 
 Responses = dict[int | str, dict[str, Any]]
@@ -35,6 +35,10 @@ TAGS = [
     {"name": "outputs", "description": "Fetch finished files."},
     {"name": "events", "description": "Follow tasks as they go on."},
     {"name": "models", "description": "What is on disk beside the server: LoRAs."},
+    {
+        "name": "wan-models",
+        "description": "What is known of the three models: abilities, health, speed, which to take.",
+    },
     {"name": "health", "description": "Is the server alive, and can it work?"},
     {"name": "dashboard", "description": "The page in the browser, which asks the calls above."},
 ]
@@ -116,6 +120,11 @@ def problems(*statuses: int) -> Responses:
     return {status: _problem(examples.PROBLEMS[status]) for status in statuses}
 
 
+def not_found(example: NotFound) -> Responses:
+    """The 404 of a call about something other than a task."""
+    return {404: _problem(problem_of(example))}
+
+
 def wrong_parameter(example: InvalidRequest) -> Responses:
     """The 422 of a call that has no body."""
     return {422: _problem(problem_of(example))}
@@ -161,7 +170,7 @@ def _complete_call(path: str, responses: dict[str, Any]) -> None:
     for answer in responses.values():
         for content in answer.get("content", {}).values():
             if "instance" in content.get("example", ()):
-                content["example"]["instance"] = path.format(task_id=examples.TASK_ID, n=0)
+                content["example"]["instance"] = path.format(**examples.IN_PATHS)
 
 
 def _draft_schemas() -> dict[str, Any]:

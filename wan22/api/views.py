@@ -109,7 +109,7 @@ def view_task(services: Services, task: Task) -> TaskView:
         eta_s=None if task.status.is_terminal else services.queue.eta_s(task),
         model_type=task.request.model_type,
         outputs=tuple(view_output(task.task_id, artifact) for artifact in task.outputs),
-        error=_view_failure(task.task_id, task.error) if task.error else None,
+        error=view_failure(task.task_id, task.error) if task.error else None,
     )
 
 
@@ -125,7 +125,8 @@ def view_event(event: Event) -> EventView:
     return EventView(id=event.id, type=event.type.value, task_id=event.task_id, at=event.at, data=event.data)
 
 
-def _view_failure(task_id: str, failure: Failure) -> Problem:
+def view_failure(task_id: str, failure: Failure) -> Problem:
+    """Why a task failed, as the problem that it would have been in an answer."""
     return Problem(
         detail=failure.detail,
         hint=failure.hint,

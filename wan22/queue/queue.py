@@ -24,10 +24,11 @@ from wan22.queue.reporter import RunReporter
 from wan22.queue.submission import Key, Room, accept, check_room, find_submitted, new_task
 from wan22.settings import QueueSettings
 from wan22.store import Store, Tables
-from wan22.tasks import Artifact, Failure, ModelType, Plan, Request, Status, Task
+from wan22.tasks import Artifact, Failure, ModelType, Plan, Request, Run, Status, Task
 
 logger = logging.getLogger(__name__)
 
+HISTORY = 500  # ended tasks of a model that its history is made of; they keep the store busy for some 40 ms
 LEARN_FROM = 50  # completed tasks from which a new start learns how long they take
 RETRY_AFTER_S = 30  # while nothing is known
 MAX_RETRY_AFTER_S = 120  # clients stop retrying above that
@@ -164,6 +165,10 @@ class Queue:
         )
         next_cursor = None if listed.last_seq is None else cursor_after(listed.last_seq)
         return Page(tuple(map(self._live, listed.tasks)), next_cursor)
+
+    def history(self, model_type: ModelType) -> tuple[Run, ...]:
+        """How the newest tasks of the model went that completed or failed, newest first, up to HISTORY."""
+        return self._store.read(lambda tables: tables.tasks.history(model_type, limit=HISTORY))
 
     def counts(self) -> dict[Status, int]:
         """How many tasks there are in each status."""

@@ -140,6 +140,18 @@ SELECT * FROM tasks WHERE model_type = :model_type AND seq < :before ORDER BY se
 SELECT * FROM tasks WHERE status = :status AND model_type = :model_type AND seq < :before
 ORDER BY seq DESC LIMIT :limit
 
+-- name: history
+-- The newest tasks of a model that completed or failed, in the figures of a `Run`. Cancelled ones tell nothing.
+SELECT id AS task_id, status, total_steps, peak_vram_bytes, finished_at, error,
+    json_extract(plan, '$.variant') AS variant, json_extract(plan, '$.device') AS device,
+    json_extract(request, '$.mode') AS mode, json_extract(request, '$.width') AS width,
+    json_extract(request, '$.height') AS height, json_extract(request, '$.num_frames') AS num_frames,
+    json_extract(request, '$.num_videos') AS num_videos, json_extract(request, '$.guidance_scale') AS guidance_scale,
+    json_extract(timings, '$.denoise_s') AS denoise_s, json_extract(timings, '$.total_s') AS total_s
+FROM tasks INDEXED BY tasks_by_model
+WHERE model_type = :model_type AND status IN ('completed', 'failed')
+ORDER BY seq DESC LIMIT :limit
+
 
 -- Events ----------------------------------------------------------------------------------------------------------
 

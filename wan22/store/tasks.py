@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from wan22.errors import StoreError
 from wan22.store.table import Table
-from wan22.tasks import Failure, ModelType, Parts, Status, Task, may_move
+from wan22.tasks import Failure, ModelType, Parts, Run, Status, Task, may_move
 
 _JSON = ("request", "plan", "outputs", "timings", "fallbacks", "error")
 _NEWEST = 2**63 - 1  # over every sequence number
@@ -32,10 +32,21 @@ def _task(row: sqlite3.Row) -> Task:
     try:
         return Task.model_validate({**fields, "task_id": row["id"]})
     except ValidationError as error:
-        raise StoreError(
-            f"The record of task {row['id']} can't be read: {error.error_count()} values are wrong.",
-            hint="Another version of the server may have written it; delete the task, or install that version.",
-        ) from error
+        raise _unreadable(row["id"], error) from error
+
+
+def _run(row: sqlite3.Row) -> Run:
+    try:
+        return Run.model_validate({**dict(row), "error": row["error"] and json.loads(row["error"])})
+    except ValidationError as error:
+        raise _unreadable(row["task_id"], error) from error
+
+
+def _unreadable(task_id: str, error: ValidationError) -> StoreError:
+    return StoreError(
+        f"The record of task {task_id} can't be read: {error.error_count()} values are wrong.",
+        hint="Another version of the server may have written it; delete the task, or install that version.",
+    )
 
 
 @dataclass(frozen=True)
@@ -181,6 +192,10 @@ class TaskTable(Table):
         }[tuple(filters)]
         rows = self._all(statement, **filters, before=_NEWEST if before_seq is None else before_seq, limit=limit)
         return Listed(tuple(map(_task, rows)), rows[-1]["seq"] if len(rows) == limit else None)
+
+    def history(self, model_type: ModelType, *, limit: int) -> tuple[Run, ...]:
+        """How the newest tasks of a model went that completed or failed, newest first."""
+        return tuple(map(_run, self._all("history", model_type=model_type.value, limit=limit)))
 
     def recover_cancelled(self, *, boot_id: int, at: datetime) -> tuple[Recovered, ...]:
         """Cancel what ran under an earlier start and was asked to stop. Before `recover_failed`."""

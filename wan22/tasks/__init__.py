@@ -1,8 +1,8 @@
 """Frozen values that travel through the whole server: what was asked, what became of it, what happened on the way.
 
 `request` is what a caller said and what the server understood; `plan` how it will be done; `parts` how much that is;
-`task` the record; `status` the allowed moves; `event` and `artifact` what a run gives out; `reporter` how a run speaks
-while it goes on.
+`task` the record; `run` how it went, in short; `status` the allowed moves; `event` and `artifact` what a run gives out;
+`reporter` how a run speaks while it goes on.
 Nothing here reads a file, a clock or the environment.
 """
 
@@ -12,6 +12,7 @@ from wan22.tasks.parts import Parts
 from wan22.tasks.plan import Choice, Plan, Render
 from wan22.tasks.reporter import Reporter
 from wan22.tasks.request import Draft, ImageRef, LoraUse, ModelType, Request
+from wan22.tasks.run import Run
 from wan22.tasks.status import MOVES, Phase, Status, may_move
 from wan22.tasks.task import Failure, Task, Timings
 
@@ -32,6 +33,7 @@ __all__ = [
     "Render",
     "Reporter",
     "Request",
+    "Run",
     "Status",
     "Task",
     "Timings",

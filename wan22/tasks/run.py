@@ -1,0 +1,43 @@
+"""How one run of a task went, in the few figures that a history is made of; the whole record is `task`'s."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from wan22.tasks.status import Status
+from wan22.tasks.task import Failure
+
+
+class Run(BaseModel):
+    """A task that has completed or failed. Figures that were not measured are None."""
+
+    model_config = ConfigDict(frozen=True)
+
+    task_id: str
+    status: Status
+    variant: str  # which weights
+    device: str
+    mode: str
+    width: int  # of the file
+    height: int
+    num_frames: int
+    num_videos: int
+    guidance_scale: float
+    total_steps: int | None  # of all outputs together
+    denoise_s: float | None  # all steps of all outputs
+    total_s: float | None
+    peak_vram_bytes: int | None
+    finished_at: datetime | None
+    error: Failure | None = None
+
+    @property
+    def is_completed(self) -> bool:
+        """It made its outputs."""
+        return self.status is Status.COMPLETED
+
+    @property
+    def seconds_per_step(self) -> float | None:
+        """Of one denoising step of one output."""
+        return self.denoise_s / self.total_steps if self.denoise_s is not None and self.total_steps else None
