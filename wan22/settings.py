@@ -136,6 +136,24 @@ class ModelsSettings(Room):
     )
 
 
+class DownloadSettings(Room):
+    """Where weights are fetched from, and how fast."""
+
+    hub: str = Field(default="https://huggingface.co", description="The hub, whose hashes every byte is checked with.")
+    token: SecretStr | None = Field(default=None, description="Your token of the hub; it is sent to the hub alone.")
+    mirrors: tuple[str, ...] = Field(
+        default=(), description="Servers with the hub's routes, asked in this order where the hub does not give a file."
+    )
+    folders: tuple[str, ...] = Field(
+        default=(),
+        description="Folders with files of repositories in <folder>/<owner>/<name>/, asked last: paths, or addresses "
+        "that begin with http.",
+    )
+    parallel: int = Field(default=4, ge=1, le=16, description="Files at a time.")
+    max_bytes_per_s: int | None = Field(default=None, ge=1_000, description="Of all files together; no limit if unset.")
+    stall_s: float = Field(default=30.0, gt=0, description="Seconds without a byte, after which another is asked.")
+
+
 class DeviceSettings(Room):
     """What computes, and how precisely."""
 
@@ -177,6 +195,7 @@ class Settings(BaseSettings):
     server: ServerSettings = Field(default_factory=ServerSettings)
     queue: QueueSettings = Field(default_factory=QueueSettings)
     models: ModelsSettings = Field(default_factory=ModelsSettings)
+    download: DownloadSettings = Field(default_factory=DownloadSettings)
     device: DeviceSettings = Field(default_factory=DeviceSettings)
     media: MediaSettings = Field(default_factory=MediaSettings)
     log: LogSettings = Field(default_factory=LogSettings)

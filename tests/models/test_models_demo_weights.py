@@ -116,4 +116,4 @@ def test_without_its_checksums_nothing_is_trusted(copy: Path, content: str | Non
 def test_what_people_are_told_is_two_sentences_with_the_way_to_the_real_ones() -> None:
     assert ABOUT.startswith(KNOWN)
     assert len(re.findall(r"\.(?: |$)", ABOUT)) == 2
-    assert "wan22 doctor" in ABOUT
+    assert "wan22 models download" in ABOUT

@@ -87,7 +87,7 @@ def test_incomplete_weights_are_an_error_where_only_they_are_allowed(tmp_path: P
 def test_absent_weights_are_an_error_that_says_where_they_belong(tmp_path: Path) -> None:
     with pytest.raises(ModelMissing) as failure:
         models(tmp_path, "dev").get(T2V)
-    assert f"Put Wan-AI/Wan2.2-T2V-A14B-Diffusers in diffusers layout into {tmp_path}" in failure.value.detail
+    assert "Run `wan22 models download t2v-a14b`" in failure.value.detail
     assert models(tmp_path, "dev").describe(T2V).state == "missing"
 
 

@@ -93,13 +93,14 @@ class _State:
     page_size: int = 1000
     lock: threading.Lock = field(default_factory=threading.Lock)
     closing: threading.Event = field(default_factory=threading.Event)
+    repository: str = REPOSITORY
 
 
 class LoopbackHub:
     """A running hub; `endpoint` is its address and `storage` the other host's."""
 
-    def __init__(self, files: dict[str, bytes] | None = None) -> None:
-        self._state = _State()
+    def __init__(self, files: dict[str, bytes] | None = None, *, repository: str = REPOSITORY) -> None:
+        self._state = _State(repository=repository)
         self._servers = [self._serve(), self._serve()]
         self.endpoint, self.storage = (f"http://127.0.0.1:{server.server_address[1]}" for server in self._servers)
         self._servers[0].storage = self.storage
@@ -191,10 +192,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
-        path, found = unquote(url.path), None
-        if path.startswith(f"/api/models/{REPOSITORY}/"):
+        path, found, repository = unquote(url.path), None, self.server.state.repository
+        if path.startswith(f"/api/models/{repository}/"):
             self._listing(path, parse_qs(url.query))
-        elif found := re.fullmatch(rf"/{REPOSITORY}/resolve/{COMMIT}/(.+)", path):
+        elif found := re.fullmatch(rf"/{repository}/resolve/{COMMIT}/(.+)", path):
             self._resolve(found[1])
         elif found := re.fullmatch(r"/(?:files|storage)/(.+)", path):
             self._file(found[1], path.startswith("/storage/"))

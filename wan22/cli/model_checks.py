@@ -82,7 +82,9 @@ def _check_model(models: Models, model_type: ModelType, verdict: Verdict) -> Fin
     text = f"the demo weights are in use ({held}); the real ones {verdict}"
     report = models.describe(model_type)
     if report.state == "partial":
-        return warn(model_type.value, f"{text}. {report.why}", "Copy the missing files again.")
+        return warn(
+            model_type.value, f"{text}. {report.why}", f"Run `wan22 models download {model_type.value.lower()}`."
+        )
     return ok(model_type.value, text, f"To use the real ones, {_way_to_real(models, variant.spec, report.state)}.")
 
 
@@ -96,4 +98,5 @@ def _is_demo_used(models: Models) -> bool:
 def _way_to_real(models: Models, spec: ModelSpec, state: str) -> str:
     if state == "ready":
         return "set models.variant to auto"
-    return f"put {spec.repository} in diffusers layout into {models.place_for(spec)}"
+    command = f"wan22 models download {spec.model_type.value.lower()}"
+    return f"run `{command}`, or put {spec.repository} into {models.place_for(spec)}"

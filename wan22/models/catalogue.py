@@ -77,6 +77,7 @@ class ModelSpec:
     vae_parameters: int
     min_vram_bytes: int  # ours: with weights streamed from RAM, at 16 frames and 720p
     min_compute_capability: tuple[int, int]  # ours: 8.0 has bf16, without which the two experts were not tried
+    revision: str = "main"  # the commit that a first download meets is kept in its folder's manifest
     licence: str = "Apache-2.0"
     negative_prompt: str = NEGATIVE_PROMPT
     temporal_stride: int = 4  # frames in a latent frame after the first, so that 4n + 1 frames can be rendered

@@ -25,7 +25,7 @@ KNOWN = (
     "circles, squares, triangles and stars, in red, orange, yellow, green, blue, purple or white, on blue, green, "
     "black or white, moving left, right, up or down, growing, shrinking or standing still."
 )
-ABOUT = f"{KNOWN} `wan22 doctor` says where to put the real ones."
+ABOUT = f"{KNOWN} `wan22 models download` fetches the real ones."
 """What everyone who uses them is told, wherever that is."""
 
 

@@ -97,6 +97,10 @@ class Models:
         """The folder where the real weights are looked for first, whether it is there or not."""
         return self._roots[0] / spec.slug / "dev"
 
+    def place_to_fetch(self, spec: ModelSpec) -> Path:
+        """Where its real weights are, whole or in part, else where they are looked for first."""
+        return self.describe(spec.model_type).path or self.place_for(spec)
+
     def _dev(self, spec: ModelSpec, report: VariantReport) -> Variant:
         if report.state != "ready" or report.path is None:
             raise ModelMissing(f"{report.why} {self._cure(spec)}")
@@ -112,8 +116,8 @@ class Models:
 
     def _cure(self, spec: ModelSpec) -> str:
         return (
-            f"Put {spec.repository} in diffusers layout into {self.place_for(spec)}, "
-            "or set models.variant to auto for the demo weights."
+            f"Run `wan22 models download {spec.model_type.value.lower()}`, or set models.variant to auto for the demo "
+            "weights."
         )
 
 

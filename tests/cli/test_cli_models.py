@@ -1,0 +1,92 @@
+"""`wan22 models` against a hub on this machine: fetched, stopped, verified, repaired."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.loopback_hub import Fault, LoopbackHub
+from typer.testing import CliRunner, Result
+
+from wan22.cli.app import app
+from wan22.errors import DownloadFailed, InvalidRequest, ModelCorrupt
+from wan22.models.catalogue import SPECS
+from wan22.models.demo_weights import SHIPPED
+from wan22.tasks import ModelType
+
+SPEC = SPECS[ModelType.TI2V_5B]
+REAL = {path.relative_to(SHIPPED / SPEC.slug).as_posix(): path for path in (SHIPPED / SPEC.slug).rglob("*.*")}
+BIG = "vae/diffusion_pytorch_model.safetensors"
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
+    """A hub that has the small pipeline in the place of the real one."""
+    monkeypatch.setenv("WAN22_HOME", str(tmp_path))
+    with LoopbackHub({name: path.read_bytes() for name, path in REAL.items()}, repository=SPEC.repository) as hub:
+        monkeypatch.setenv("WAN22_DOWNLOAD__HUB", hub.endpoint)
+        yield hub
+
+
+def models(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["models", *arguments])
+
+
+def place(home: Path) -> Path:
+    return home / "models" / SPEC.slug / "dev"
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_model_that_was_fetched_is_the_one_in_use(tmp_path: Path) -> None:
+    assert "TI2V-5B: missing." in models("status").stdout
+    fetched = models("download", "ti2v-5b")
+    assert (fetched.exit_code, fetched.stdout.strip()) == (0, str(place(tmp_path)))
+    assert "to fetch into" in fetched.stderr
+    assert "TI2V-5B: ready." in models("status").stdout
+    assert "they are checked" in models("download", "TI2V-5B").stderr
+
+
+@pytest.mark.usefixtures("hub")
+def test_its_files_make_a_video(tmp_path: Path) -> None:
+    models("download", "ti2v-5b")
+    small = ["--model", "TI2V-5B", "--size", "64x64", "--frames", "5", "--steps", "2"]
+    made = CliRunner().invoke(app, ["generate", "a cat", "-o", str(tmp_path / "cat.mp4"), *small])
+    assert made.exit_code == 0, made.stderr
+    assert "These are the weights of ti2v-5b/dev." in made.stderr
+
+
+def test_the_plan_alone_fetches_nothing(hub: LoopbackHub, tmp_path: Path) -> None:
+    planned = models("download", "ti2v-5b", "--plan")
+    assert f"{len(REAL)} of {len(REAL)} files to fetch" in planned.stderr
+    assert not place(tmp_path).exists()
+    assert hub.sent(BIG) == 0
+
+
+@pytest.mark.usefixtures("hub")
+def test_verify_names_what_is_wrong_and_repair_mends_it(tmp_path: Path) -> None:
+    models("download", "ti2v-5b")
+    content = bytearray((place(tmp_path) / BIG).read_bytes())
+    content[1000] ^= 1
+    (place(tmp_path) / BIG).write_bytes(content)
+    assert models("verify", "ti2v-5b", "--quick").exit_code == 0
+    found = models("verify", "ti2v-5b")
+    assert found.stdout == f"{BIG}: wrong content\n"
+    assert isinstance(found.exception, ModelCorrupt)
+    assert "verify ti2v-5b --repair" in found.exception.hint
+    assert models("verify", "ti2v-5b", "--repair").exit_code == 0
+    assert models("verify", "ti2v-5b").exit_code == 0
+
+
+def test_a_download_that_no_source_gives_says_so_and_keeps_the_rest(hub: LoopbackHub, tmp_path: Path) -> None:
+    hub.fault(BIG, Fault(status=404))
+    refused = models("download", "ti2v-5b")
+    assert isinstance(refused.exception, DownloadFailed)
+    assert BIG in refused.exception.detail
+    assert (place(tmp_path) / "model_index.json").is_file()
+
+
+def test_an_unknown_model_is_told_the_three() -> None:
+    refused = models("download", "t2v")
+    assert isinstance(refused.exception, InvalidRequest)
+    assert "t2v-a14b, i2v-a14b, ti2v-5b" in refused.exception.detail

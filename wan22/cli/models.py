@@ -1,0 +1,174 @@
+"""`wan22 models`: which weights are on disk, and the commands that fetch and check the real ones."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from wan22.cli.finding import size_words
+from wan22.cli.flags import Config, Home, settings_from
+from wan22.errors import Cancelled, InvalidRequest, ModelCorrupt
+from wan22.models.catalogue import SPECS
+from wan22.models.download import Download, DownloadPlan, DownloadProgress
+from wan22.models.variants import Models
+from wan22.models.weights import Weights, WrongFile
+from wan22.settings import Settings
+from wan22.tasks import ModelType
+
+models = typer.Typer(help="The models' weights: what is on disk, fetch, verify.", no_args_is_help=True)
+
+LOOK_S = 0.2
+T = TypeVar("T")
+
+Named = Annotated[str, typer.Argument(metavar="MODEL", help="t2v-a14b, i2v-a14b or ti2v-5b.")]
+
+
+@models.command()
+def status(config: Config = None, home: Home = None) -> None:
+    """Say for each model which weights would be used, and how the real ones stand."""
+    settings = settings_from(config, storage={"home": home})
+    found = _models(settings)
+    for model_type in SPECS:
+        report = found.describe(model_type)
+        typer.echo(f"{model_type.value}: {report.state}. {report.why}")
+
+
+@models.command()
+def download(
+    model: Named,
+    plan_only: Annotated[bool, typer.Option("--plan", help="Say what would be fetched, and fetch nothing.")] = False,
+    config: Config = None,
+    home: Home = None,
+) -> None:
+    """Fetch the real weights of a model, or what is missing of them.
+
+    A download that was stopped goes on where it was, also after a crash. No file has its name before its hash is right.
+    """
+    weights = _weights(settings_from(config, storage={"home": home}))
+    plan = weights.plan(_type_of(model))
+    typer.echo(_said(plan), err=True)
+    if not plan_only:
+        _fetch(weights.download(plan))
+        typer.echo(plan.target)
+
+
+@models.command()
+def verify(
+    model: Named,
+    quick: Annotated[bool, typer.Option("--quick", help="Compare sizes alone.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Fetch what is wrong again.")] = False,
+    config: Config = None,
+    home: Home = None,
+) -> None:
+    """Compare every file of a model's real weights with the hub's hash of it. Leaves with 1 if one is wrong."""
+    weights, model_type = _weights(settings_from(config, storage={"home": home})), _type_of(model)
+    wrong = list(weights.wrong_files(model_type, quick=quick))
+    for file in wrong:
+        typer.echo(f"{file.path}: {file.fault}")
+    if wrong and repair:
+        _repair(weights, model_type, wrong)
+    elif wrong:
+        cure = f"Run `wan22 models verify {model} --repair`."
+        raise ModelCorrupt(f"{len(wrong)} files of {model_type.value} are not as they should be.", hint=cure)
+    typer.echo(f"{model_type.value} is whole.", err=True)
+
+
+def _repair(weights: Weights, model_type: ModelType, wrong: list[WrongFile]) -> None:
+    target = weights.plan(model_type).target
+    for file in wrong:
+        (target / file.path).unlink(missing_ok=True)
+    _fetch(weights.download(weights.plan(model_type)))
+
+
+def _type_of(name: str) -> ModelType:
+    try:
+        return ModelType(name)
+    except ValueError as error:
+        known = ", ".join(model_type.value.lower() for model_type in ModelType)
+        raise InvalidRequest.of("model", f"must be one of {known}", name) from error
+
+
+def _models(settings: Settings) -> Models:
+    return Models(settings.models, settings.storage.home / "models")
+
+
+def _weights(settings: Settings) -> Weights:
+    return Weights(_models(settings), settings.download)
+
+
+def _said(plan: DownloadPlan) -> str:
+    missing = [file for file in plan.files if file.missing_bytes]
+    if not missing:
+        return f"All {len(plan.files)} files are in {plan.target}; they are checked."
+    rest = f"{size_words(plan.missing_bytes)} in {len(missing)} of {len(plan.files)} files to fetch"
+    return f"{rest} into {plan.target}; {size_words(plan.free_bytes)} are free."
+
+
+def _fetch(run: Download) -> None:
+    """Run it with bars on a terminal; Ctrl+C keeps what is there and leaves."""
+    ended: list[BaseException] = []
+    thread = threading.Thread(target=_catching(run.run, ended), name="wan22-models")
+    thread.start()
+    try:
+        with _Bars(Console(stderr=True)) as bars:
+            while thread.is_alive():
+                thread.join(LOOK_S)
+                bars.show(run.progress())
+    except KeyboardInterrupt:
+        run.cancel()
+        thread.join()
+    if ended and isinstance(ended[0], Cancelled):
+        typer.echo("Stopped. Run it again to go on: what was fetched is kept.", err=True)
+        raise typer.Exit(130)
+    if ended:
+        raise ended[0]
+
+
+def _catching(work: Callable[[], T], into: list[BaseException]) -> Callable[[], None]:
+    def caught() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            into.append(error)
+
+    return caught
+
+
+class _Bars:
+    """A bar for each file that is being fetched, and one for all together."""
+
+    def __init__(self, console: Console) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        self._bars = Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)
+        self._all = self._bars.add_task("all files", total=None)
+        self._rows: dict[str, TaskID] = {}
+
+    def __enter__(self) -> _Bars:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def show(self, progress: DownloadProgress) -> None:
+        """How it stands now."""
+        self._bars.update(self._all, total=progress.size_bytes, completed=progress.done_bytes)
+        for file in progress.files:
+            if file.state in ("checking", "fetching") and file.path not in self._rows:
+                self._rows[file.path] = self._bars.add_task(file.path, total=file.size_bytes)
+            if file.path in self._rows:
+                row = self._rows[file.path]
+                self._bars.update(row, completed=file.done_bytes, visible=file.state in ("checking", "fetching"))

@@ -1,0 +1,114 @@
+"""The real weights of a model as files: what to fetch and from where, and whether what is on disk is right.
+
+The fetching itself is `download`'s. Asks the hub, so that calls may take seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from wan22.models.catalogue import SPECS, ModelSpec
+from wan22.models.download import (
+    Download,
+    DownloadPlan,
+    HttpFolder,
+    Hub,
+    HubSource,
+    Listing,
+    LocalFolder,
+    MirrorSource,
+    Options,
+    Source,
+    WantedFile,
+    choose,
+    make_plan,
+)
+from wan22.models.download.manifest import find_manifest
+from wan22.models.download.part import hash_of
+from wan22.models.variants import Models
+from wan22.settings import DownloadSettings
+from wan22.tasks import ModelType
+
+Fault = Literal["missing", "wrong size", "wrong content"]
+
+
+@dataclass(frozen=True)
+class WrongFile:
+    """A file that is not what the hub says."""
+
+    path: str
+    fault: Fault
+
+
+class Weights:
+    """Plans, fetches and checks the real weights in the models' folders."""
+
+    def __init__(self, models: Models, settings: DownloadSettings) -> None:
+        self._models = models
+        self._settings = settings
+
+    def plan(self, model_type: ModelType) -> DownloadPlan:
+        """What is missing of a model. Raises DownloadFailed where neither the hub nor its folder can list the files."""
+        spec = SPECS[model_type]
+        target = self._models.place_to_fetch(spec)
+        listing = self._listing(spec, target)
+        return make_plan(listing, choose(listing, _patterns(spec)), target)
+
+    def download(self, plan: DownloadPlan) -> Download:
+        """A download of what is planned, ready to run. Raises DiskFull if it does not fit."""
+        plan.refuse_what_does_not_fit()
+        options = Options(
+            parallel=self._settings.parallel,
+            max_bytes_per_s=self._settings.max_bytes_per_s,
+            stall_s=self._settings.stall_s,
+        )
+        return Download(plan, self._sources(plan.listing.repository), options)
+
+    def wrong_files(
+        self, model_type: ModelType, *, quick: bool = False, each: Callable[[], None] = lambda: None
+    ) -> Iterator[WrongFile]:
+        """Every file that is absent or not as the hub has it; `quick` compares sizes alone and opens nothing.
+
+        `each` is called at every block that is read, and may raise to end it. Raises DownloadFailed as `plan` does.
+        """
+        plan = self.plan(model_type)
+        for file in plan.chosen.files:
+            if fault := _fault_of(plan.target / file.path, file, quick, each):
+                yield WrongFile(file.path, fault)
+
+    def _listing(self, spec: ModelSpec, target: Path) -> Listing:
+        """The hub's, of the commit that the folder was begun with, so that no two are ever mixed."""
+        kept = find_manifest(target)
+        revision = kept.commit if kept and kept.repository == spec.repository else spec.revision
+        return Hub(self._hub(spec.repository)).find_listing(revision, target)
+
+    def _hub(self, repository: str) -> HubSource:
+        return HubSource(repository, self._settings.hub, self._settings.token)
+
+    def _sources(self, repository: str) -> list[Source]:
+        """In the order in which they are asked."""
+        mirrors = [MirrorSource(repository, endpoint) for endpoint in self._settings.mirrors]
+        return [self._hub(repository), *mirrors, *(_folder(said, repository) for said in self._settings.folders)]
+
+
+def _patterns(spec: ModelSpec) -> tuple[str, ...]:
+    """All that loading reads; examples and pictures of a repository are left."""
+    return ("model_index.json", *(f"{component}/*" for component in spec.components))
+
+
+def _folder(said: str, repository: str) -> Source:
+    if said.lower().startswith(("http://", "https://")):
+        return HttpFolder(f"{said.rstrip('/')}/{repository}")
+    return LocalFolder(Path(said).expanduser() / repository)
+
+
+def _fault_of(path: Path, file: WantedFile, quick: bool, each: Callable[[], None]) -> Fault | None:
+    try:
+        if path.stat().st_size != file.size:
+            return "wrong size"
+        return None if quick or hash_of(path, file, each) == file.digest else "wrong content"
+    except OSError:  # not there, or not ours to read: either way it can't be loaded
+        return "missing"
