@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import queue
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from support.loopback_hub import LoopbackHub
 from support.videos import probe_video
 
 from wan22.errors import ConfigurationError
+from wan22.models.catalogue import SPECS
+from wan22.models.demo_weights import SHIPPED
 from wan22.runtime import Runtime
 from wan22.settings import load_settings
+from wan22.tasks import Event, EventType, ModelType
 from wan22.testing import Painter
 
 BODY = {"model_type": "TI2V-5B", "prompt": "a cat", "width": 66, "height": 64, "num_frames": 6, "steps": 3}
@@ -58,3 +63,23 @@ def test_one_server_for_each_folder(tmp_path: Path) -> None:
         painted(tmp_path)
     runtime.close()
     painted(tmp_path).close()
+
+
+def test_a_download_is_told_by_events_and_its_model_is_used(tmp_path: Path) -> None:
+    spec, told = SPECS[ModelType.TI2V_5B], queue.Queue[None]()
+    folder = SHIPPED / spec.slug
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.*")}
+    with LoopbackHub(files, repository=spec.repository) as hub:
+        settings = load_settings(storage={"home": tmp_path, "min_free_bytes": 0}, download={"hub": hub.endpoint})
+        runtime = Runtime(settings, painter=Painter)
+        reader = runtime.feed.subscribe(on_ready=lambda: told.put(None))
+        client = TestClient(runtime.app, base_url="http://127.0.0.1")
+        client.post("/api/v1/models/download", json={"model_type": "TI2V-5B"})
+        events: list[Event] = []
+        while not events or events[-1].data["state"] == "running":
+            told.get(timeout=30)
+            events += reader.take()
+        assert {event.type for event in events} == {EventType.MODEL_DOWNLOAD}
+        assert events[-1].data["state"] == "done"
+        assert client.get("/api/v1/models/status/ti2v-5b").json()["variant"] == "dev"
+        runtime.close()

@@ -9,7 +9,7 @@ Wan22Error
 │   ├── InvalidImage            an input picture that can't be used
 │   ├── IdempotencyMismatch     the same key with another body
 │   ├── NotFound                no such task, output or upload
-│   ├── WrongState              the task can't do that now
+│   ├── WrongState              the task or the model can't do that now
 │   ├── QueueFull               carries `retry_after_s`
 │   ├── Unauthorized
 │   └── Forbidden               refused by the guard: host, origin or site
@@ -134,10 +134,10 @@ class NotFound(RequestError):
 
 
 class WrongState(RequestError):
-    """The task's status does not allow the verb."""
+    """What the task or the model is in does not allow the verb."""
 
     code = "wrong_state"
-    title = "The task can't do that now"
+    title = "That can't be done now"
     default_hint = "Look at the task's `status`: the answer to `GET /api/v1/generation/{task_id}` has it."
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 
 import psutil
@@ -17,8 +17,11 @@ from wan22.hardware.probe import probe
 from wan22.media.outputs import Outputs
 from wan22.media.uploads import Uploads
 from wan22.models import demo_weights
+from wan22.models.downloads import Downloads, RunStatus, event_of
+from wan22.models.loras.arrivals import Arrivals
 from wan22.models.loras.folders import Loras
 from wan22.models.variants import Models
+from wan22.models.weights import Weights
 from wan22.orchestrator.orchestrator import Orchestrator, RunResult
 from wan22.orchestrator.planning import Planner
 from wan22.orchestrator.residency import ModelKey, Residency
@@ -30,7 +33,7 @@ from wan22.queue.feed import Feed
 from wan22.queue.queue import Queue
 from wan22.settings import Settings
 from wan22.store import Store
-from wan22.tasks import EventType
+from wan22.tasks import EventType, ModelType
 from wan22.worker.worker import Runner, Worker
 
 
@@ -63,15 +66,23 @@ class Runtime:
         self.uploads.sweep()
         self.models = Models(self.settings.models, storage.home / "models")
         self.loras = Loras((*self.settings.models.loras_dirs, storage.loras_dir, demo_weights.LORAS))
+        self.arrivals = Arrivals(storage.loras_dir, max_bytes=self.settings.models.max_lora_bytes)
+        self.arrivals.sweep()
+        self.downloads = Downloads(Weights(self.models, self.settings.download), self._tell_of_download)
+        closing.callback(self.downloads.close)
+        self.residency = self._make_residency(closing)
         self.planner = Planner(self.models, self.settings.device, probe, loras=self.loras)
-        runner = painter(self.outputs) if painter else self._orchestrated(closing)
+        runner = painter(self.outputs) if painter else self._orchestrated()
         self.worker = Worker(self.queue, runner, warm_up=None if painter else self._warm_up)
 
-    def _orchestrated(self, closing: ExitStack) -> Runner:
+    def _make_residency(self, closing: ExitStack) -> Residency[LoadedModel]:
         budget = int(psutil.virtual_memory().total * self.settings.models.ram_fraction)
         residency: Residency[LoadedModel] = Residency(budget, self._announce)
         closing.callback(residency.close)
-        orchestrator = Orchestrator(self.models, residency, self.outputs, self.uploads, loras=self.loras)
+        return residency
+
+    def _orchestrated(self) -> Runner:
+        orchestrator = Orchestrator(self.models, self.residency, self.outputs, self.uploads, loras=self.loras)
 
         def run(claim: Claim) -> RunResult:
             use_threads(self.settings.device.threads)  # here, since it holds for the calling thread
@@ -86,6 +97,12 @@ class Runtime:
     def _announce(self, what: EventType, key: ModelKey) -> None:
         self.feed.publish(what, None, {"model_type": key.model_type, "variant": key.variant, "device": key.device})
 
+    def _tell_of_download(self, status: RunStatus) -> None:
+        self.feed.publish(EventType.MODEL_DOWNLOAD, None, event_of(status))
+
+    async def _unload(self, model_type: ModelType) -> Sequence[ModelKey]:
+        return await self.worker.between(lambda: self.residency.unload(model_type.value))
+
     def _build_app(self) -> FastAPI:
         services = Services(
             settings=self.settings,
@@ -96,6 +113,10 @@ class Runtime:
             planner=self.planner,
             models=self.models,
             loras=self.loras,
+            arrivals=self.arrivals,
+            downloads=self.downloads,
+            residents=self.residency.residents,
+            unload=self._unload,
             probe=probe,
             worker_alive=lambda: self.worker.is_alive,
             version=__version__,

@@ -131,6 +131,9 @@ class ModelsSettings(Room):
     variant: VariantChoice = Field(
         default="auto", description="auto uses the real weights (dev) of a model where they are on disk, else demo."
     )
+    max_lora_bytes: int = Field(
+        default=4_000_000_000, ge=1_000, description="Largest LoRA file that may be sent to the server."
+    )
     ram_fraction: float = Field(
         default=0.8, gt=0, le=1, description="Share of the machine's RAM that loaded models may hold together."
     )

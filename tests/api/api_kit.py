@@ -12,14 +12,18 @@ from wan22.api.services import Services
 from wan22.hardware.machine import Machine
 from wan22.media.outputs import Outputs
 from wan22.media.uploads import Uploads
+from wan22.models.downloads import Downloads
+from wan22.models.loras.arrivals import Arrivals
 from wan22.models.loras.folders import Loras
 from wan22.models.variants import Models
+from wan22.models.weights import Weights
 from wan22.orchestrator.planning import Planner
+from wan22.orchestrator.residency import ModelKey
 from wan22.queue.feed import Feed
 from wan22.queue.queue import Queue
 from wan22.settings import Settings, load_settings
 from wan22.store import Store
-from wan22.tasks import Artifact
+from wan22.tasks import Artifact, ModelType
 
 URL = "http://127.0.0.1:8000"
 TASKS = "/api/v1/generation"
@@ -41,8 +45,12 @@ LAPTOP = Machine(
 
 
 def settings_for(home: Path, **rooms: dict[str, Any]) -> Settings:
-    """Settings with the demo weights and no demand on the disk."""
-    defaults = {"storage": {"home": home, "min_free_bytes": 0}, "models": {"variant": "demo"}}
+    """Settings with the demo weights, no demand on the disk, and a hub at whose address nobody answers."""
+    defaults: dict[str, dict[str, Any]] = {
+        "storage": {"home": home, "min_free_bytes": 0},
+        "models": {"variant": "demo"},
+        "download": {"hub": "http://127.0.0.1:9"},
+    }
     return load_settings(**{name: defaults.get(name, {}) | rooms.get(name, {}) for name in defaults | rooms})
 
 
@@ -56,6 +64,8 @@ def open_services(
     feed = Feed(store)
     models = Models(settings.models, home / "models")
     loras = Loras((settings.storage.loras_dir,))
+    downloads = Downloads(Weights(models, settings.download))
+    closing.callback(downloads.close)
     parts: dict[str, Any] = {
         "settings": settings,
         "feed": feed,
@@ -64,12 +74,21 @@ def open_services(
         "uploads": Uploads(settings.storage.uploads_dir),
         "models": models,
         "loras": loras,
+        "arrivals": Arrivals(settings.storage.loras_dir, max_bytes=settings.models.max_lora_bytes),
+        "downloads": downloads,
+        "residents": lambda: (),
+        "unload": nothing_to_unload,
         "planner": Planner(models, settings.device, lambda: LAPTOP, loras=loras),
         "probe": lambda: LAPTOP,
         "worker_alive": lambda: True,
         "version": "0.0.1",
     }
     return Services(**{**parts, **changes})
+
+
+async def nothing_to_unload(_: ModelType) -> tuple[ModelKey, ...]:
+    """As a server answers that has loaded nothing."""
+    return ()
 
 
 def submitted(client: TestClient, **changes: Any) -> str:

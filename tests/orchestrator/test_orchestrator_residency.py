@@ -67,6 +67,16 @@ def test_a_leased_model_stays_even_when_the_budget_is_burst() -> None:
         assert not held.is_closed
 
 
+def test_unloading_drops_a_model_and_leaves_what_is_leased_and_the_others() -> None:
+    bench = Bench()
+    bench.use("a", 2)
+    bench.use("b", 2)
+    assert bench.residency.unload("a") == (key("a"),)
+    with bench.residency.lease(key("b"), 2, lambda: FakeModel(2)):
+        assert bench.residency.unload("b") == ()
+    assert bench.loaded() == ["b"]
+
+
 def test_a_model_larger_than_the_budget_is_loaded_alone() -> None:
     bench = Bench()
     bench.use("a", 4)

@@ -64,6 +64,14 @@ def test_of_progress_only_the_latest_of_each_task_is_given(house: House) -> None
     assert [event.data["n"] for event in reader.take()] == [10]
 
 
+def test_of_downloads_only_the_latest_of_each_model_is_given(house: House) -> None:
+    reader = Reader(house.feed)
+    for n in range(10):
+        for model in ("T2V-A14B", "TI2V-5B"):
+            house.feed.publish(EventType.MODEL_DOWNLOAD, None, {"model_type": model, "n": n})
+    assert [(event.data["model_type"], event.data["n"]) for event in reader.take()] == [("T2V-A14B", 9), ("TI2V-5B", 9)]
+
+
 @pytest.mark.parametrize("ring", [1, 3, 1000])
 @pytest.mark.parametrize("task_id", [None, "odd"])
 def test_a_late_reader_reads_on_from_the_store(ring: int, task_id: str | None) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from support.samples import plan, request
 
-from wan22.errors import OutOfMemory, StoreError
+from wan22.errors import OutOfMemory, StoreError, WrongState
 from wan22.orchestrator.orchestrator import RunResult
 from wan22.queue.claim import Claim
 from wan22.queue.feed import Feed
@@ -255,5 +255,31 @@ def test_a_run_that_has_lost_its_lease_is_stopped_and_the_next_one_starts(beatin
         second = beating.submit(request(), plan())
         await eventually(lambda: beating.get(second.task_id).status is Status.RUNNING)
         await worker.stop(grace_s=0)
+
+    asyncio.run(main())
+
+
+def test_work_between_tasks_has_the_devices_thread(queue: Queue) -> None:
+    async def main() -> str:
+        worker = Worker(queue, until_told)
+        worker.start()
+        name = await worker.between(lambda: threading.current_thread().name)
+        await worker.stop(0)
+        return name
+
+    assert asyncio.run(main()).startswith("wan22-device")
+
+
+def test_while_a_task_runs_nothing_comes_between(queue: Queue) -> None:
+    async def main() -> None:
+        worker = Worker(queue, until_told)
+        worker.start()
+        task_id = queue.submit(request(), plan()).task_id
+        await eventually(lambda: queue.get(task_id).status is Status.RUNNING)
+        with pytest.raises(WrongState, match="in use by a task"):
+            await worker.between(lambda: None)
+        await worker.stop(0)
+        with pytest.raises(WrongState):
+            await worker.between(lambda: None)
 
     asyncio.run(main())

@@ -208,6 +208,10 @@ _MET = (
     errors.InvalidRequest.of("num_frames", "must be a whole number, such as 16", "many"),
     errors.QueueFull("1000 tasks wait already; send it again in 30 s.", retry_after_s=30),
     errors.ModelMissing("The real weights of T2V-A14B are not on disk: no folder t2v-A14B/dev in /models."),
+    errors.DownloadFailed(
+        "hub https://huggingface.co does not list Wan-AI/Wan2.2-T2V-A14B-Diffusers at main, the connection failed, and "
+        "/models/t2v-A14B/dev has no manifest of it."
+    ),
     errors.DiskFull(
         "Only 12,345 bytes are free on the disk of /home/me/wan22; "
         "new tasks need 2,000,000,000 (setting storage.min_free_bytes)."

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from wan22.api import examples
 from wan22.api.problems import Problem, problem_of
 from wan22.api.trust import OPEN_PATHS
-from wan22.errors import InvalidRequest, NotFound
+from wan22.errors import InvalidRequest, NotFound, Wan22Error
 from wan22.tasks import Draft
 
 Responses = dict[int | str, dict[str, Any]]
@@ -34,7 +34,7 @@ TAGS = [
     {"name": "generation", "description": "Make tasks, look at them, end them."},
     {"name": "outputs", "description": "Fetch finished files."},
     {"name": "events", "description": "Follow tasks as they go on."},
-    {"name": "models", "description": "What is on disk beside the server: LoRAs."},
+    {"name": "models", "description": "What is on disk beside the server: the models' weights, and LoRAs."},
     {
         "name": "wan-models",
         "description": "What is known of the three models: abilities, health, speed, which to take.",
@@ -74,6 +74,25 @@ ACCEPTED_HEADERS = {
 def ok(example: Any, status: int = 200) -> Responses:
     """A JSON answer with its worked example."""
     return {status: {"content": {"application/json": {"example": example}}}}
+
+
+def also(status: int, model: type[BaseModel], example: Any) -> Responses:
+    """A second good status of a call, with the same kind of answer."""
+    return {status: {"model": model, "content": {"application/json": {"example": example}}}}
+
+
+def body(model: type[BaseModel], example: Any) -> dict[str, Any]:
+    """A JSON body that we read ourselves."""
+    content = {"application/json": {"schema": model.model_json_schema(), "example": example}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def upload(field: str) -> dict[str, Any]:
+    """A multipart body with one file."""
+    binary = {"type": "string", "format": "binary", "description": "The file."}
+    schema = {"type": "object", "properties": {field: binary}, "required": [field]}
+    content = {"multipart/form-data": {"schema": schema, "example": {field: examples.BYTES}}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def accepted(example: Any) -> Responses:
@@ -128,6 +147,11 @@ def not_found(example: NotFound) -> Responses:
 def wrong_parameter(example: InvalidRequest) -> Responses:
     """The 422 of a call that has no body."""
     return {422: _problem(problem_of(example))}
+
+
+def problem(example: Wan22Error) -> Responses:
+    """An error of a call about something other than a task."""
+    return {problem_of(example).status: _problem(problem_of(example))}
 
 
 def _problem(example: Problem) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
@@ -14,12 +14,16 @@ from wan22.api.threads import Threads
 from wan22.hardware.machine import Machine
 from wan22.media.outputs import Outputs
 from wan22.media.uploads import Uploads
+from wan22.models.downloads import Downloads
+from wan22.models.loras.arrivals import Arrivals
 from wan22.models.loras.folders import Loras
 from wan22.models.variants import Models
 from wan22.orchestrator.planning import Planner
+from wan22.orchestrator.residency import ModelKey, Resident
 from wan22.queue.feed import Feed
 from wan22.queue.queue import Queue
 from wan22.settings import Settings
+from wan22.tasks import ModelType
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,10 @@ class Services:
     planner: Planner
     models: Models
     loras: Loras
+    arrivals: Arrivals
+    downloads: Downloads
+    residents: Callable[[], tuple[Resident[Any], ...]]
+    unload: Callable[[ModelType], Awaitable[Sequence[ModelKey]]]
     probe: Callable[[], Machine]
     worker_alive: Callable[[], bool]
     version: str

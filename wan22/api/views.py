@@ -127,6 +127,11 @@ def view_event(event: Event) -> EventView:
 
 def view_failure(task_id: str, failure: Failure) -> Problem:
     """Why a task failed, as the problem that it would have been in an answer."""
+    return problem_from(failure, f"{TASKS}/{task_id}")
+
+
+def problem_from(failure: Failure, path: str) -> Problem:
+    """A recorded failure as the problem that it would have been in an answer to a call of `path`."""
     return Problem(
         detail=failure.detail,
         hint=failure.hint,
@@ -134,5 +139,5 @@ def view_failure(task_id: str, failure: Failure) -> Problem:
         title=failure.title,
         status=BY_CODE.get(failure.code, 500),
         type=f"urn:wan22:problem:{failure.code}",
-        instance=f"{TASKS}/{task_id}",
+        instance=path,
     )

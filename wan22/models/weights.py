@@ -76,7 +76,7 @@ class Weights:
         """
         plan = self.plan(model_type)
         for file in plan.chosen.files:
-            if fault := _fault_of(plan.target / file.path, file, quick, each):
+            if fault := fault_of(plan.target / file.path, file, quick=quick, each=each):
                 yield WrongFile(file.path, fault)
 
     def _listing(self, spec: ModelSpec, target: Path) -> Listing:
@@ -105,7 +105,8 @@ def _folder(said: str, repository: str) -> Source:
     return LocalFolder(Path(said).expanduser() / repository)
 
 
-def _fault_of(path: Path, file: WantedFile, quick: bool, each: Callable[[], None]) -> Fault | None:
+def fault_of(path: Path, file: WantedFile, *, quick: bool, each: Callable[[], None]) -> Fault | None:
+    """What is wrong with what is at `path`; None if nothing. `quick` and `each` are as for `Weights.wrong_files`."""
     try:
         if path.stat().st_size != file.size:
             return "wrong size"

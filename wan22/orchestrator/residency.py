@@ -97,6 +97,14 @@ class Residency(Generic[M]):
         self._on_change(EventType.MODEL_UNLOADED, key)
         logger.info("Dropped %s.", key.model_type, extra={"action": "model_unloaded", "variant": key.variant})
 
+    def unload(self, model_type: str) -> tuple[ModelKey, ...]:
+        """Drop a model in all its variants and say which those were. In the device's thread, as `lease`."""
+        keys = [resident.key for resident in self.residents() if resident.key.model_type == model_type]
+        for key in keys:
+            self.drop(key)
+        left = {resident.key for resident in self.residents()}
+        return tuple(key for key in keys if key not in left)
+
     def close(self) -> None:
         """Drop everything that is not leased."""
         for resident in self.residents():

@@ -1,4 +1,5 @@
-"""What the feed remembers in memory: the newest durable events, and the latest progress and preview of each task.
+"""What the feed remembers in memory: the newest durable events, and the latest progress and preview of each task, and
+the latest news of each model's download.
 
 Bounded whatever is published. Older durable events are in the store; older progress is of no use to anybody.
 """
@@ -31,8 +32,9 @@ class Recent:
         if event.type.is_durable:
             self._add_durable(event)
         else:
-            self._latest[event.task_id, event.type] = event
-            self._latest.move_to_end((event.task_id, event.type))
+            key = (event.task_id or event.data.get("model_type"), event.type)
+            self._latest[key] = event
+            self._latest.move_to_end(key)
             if len(self._latest) > LATEST_KEPT:
                 self._latest.popitem(last=False)
 
@@ -41,7 +43,7 @@ class Recent:
         return [*takewhile(lambda event: event.id > after, reversed(self._durable))][::-1]
 
     def latest_between(self, after: int, until: int) -> list[Event]:
-        """The latest progress and previews with after < id <= until."""
+        """The latest progress, previews and downloads with after < id <= until."""
         return [event for event in self._latest.values() if after < event.id <= until]
 
     def forget(self, task_id: str, *, before: int | None) -> None:

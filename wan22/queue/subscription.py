@@ -36,9 +36,9 @@ class Subscription:
     def take(self) -> list[Event]:
         """What happened since the last call, ascending by id, or nothing; never waits for an event to come.
 
-        Every durable event, and of progress and preview the latest for each task. A reader that is far behind is
-        given a page at a time, for which the call reads the store, and `on_ready` is called again while there is
-        more. One thread at a time may take.
+        Every durable event, and of progress and preview the latest for each task, of downloads for each model. A
+        reader that is far behind is given a page at a time, for which the call reads the store, and `on_ready` is
+        called again while there is more. One thread at a time may take.
         """
         return self._source.take_for(self)
 

@@ -21,11 +21,12 @@ class EventType(str, Enum):
     TASK_CANCELLED = "task.cancelled"
     MODEL_LOADED = "model.loaded"
     MODEL_UNLOADED = "model.unloaded"
+    MODEL_DOWNLOAD = "model.download"
 
     @property
     def is_durable(self) -> bool:
         """Durable events are stored and never dropped; the others are coalesced, the latest wins."""
-        return self not in (EventType.TASK_PROGRESS, EventType.TASK_PREVIEW)
+        return self not in (EventType.TASK_PROGRESS, EventType.TASK_PREVIEW, EventType.MODEL_DOWNLOAD)
 
     @property
     def is_terminal(self) -> bool:

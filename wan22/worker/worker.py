@@ -9,8 +9,9 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TypeVar
 
-from wan22.errors import Cancelled, DiskFull, GenerationFailed, StoreError, Wan22Error
+from wan22.errors import Cancelled, DiskFull, GenerationFailed, StoreError, Wan22Error, WrongState
 from wan22.orchestrator.orchestrator import RunResult
 from wan22.queue.claim import Claim
 from wan22.queue.queue import Queue
@@ -24,7 +25,14 @@ IDLE_S = 5.0
 HEARTBEAT_S = 10.0
 """How often a run's lease is renewed."""
 
+HALT_S = 0.2
+"""How long a stop waits before it halts again: the store has a claim some moments before the worker does."""
+
+PATIENCE_S = 2.0
+"""How long `between` waits for the device's thread: looking for a task takes milliseconds, running one minutes."""
+
 Runner = Callable[[Claim], RunResult]
+T = TypeVar("T")
 
 
 class Worker:
@@ -62,6 +70,17 @@ class Worker:
     def _wake_up(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.call_soon_threadsafe(self._wake.set)
 
+    async def between(self, work: Callable[[], T]) -> T:
+        """What `work` gives, run in the device's thread while no task is. Raises WrongState where one runs."""
+        if self._claim is not None or self._stopping.is_set():
+            raise _busy()
+        future = self._device.submit(work)
+        answer = asyncio.wrap_future(future)
+        done, _ = await asyncio.wait({answer}, timeout=PATIENCE_S)
+        if not done and future.cancel():  # a task was claimed in the meantime
+            raise _busy()
+        return await answer
+
     async def stop(self, grace_s: float) -> None:
         """Take no more tasks; a running one has `grace_s` seconds to end, then it goes back to the queue."""
         self._stopping.set()
@@ -69,9 +88,10 @@ class Worker:
         if self._loop_task is None:
             return
         _, running = await asyncio.wait({self._loop_task}, timeout=grace_s)
-        if running and (claim := self._claim):
-            claim.halt()
-        await asyncio.wait({self._loop_task})
+        while running:
+            if claim := self._claim:
+                claim.halt()
+            _, running = await asyncio.wait({self._loop_task}, timeout=HALT_S)  # a task may be claimed and not seen yet
         self._device.shutdown()
 
     async def _run(self) -> None:
@@ -159,6 +179,13 @@ class Worker:
             self._queue.release(claim)
         else:
             self._queue.stop(claim)
+
+
+def _busy() -> WrongState:
+    return WrongState(
+        "The device is in use by a task, or the server is stopping.",
+        hint="Wait until the task has ended, or cancel it, then try again.",
+    )
 
 
 def _failure_of(error: Exception) -> Failure:

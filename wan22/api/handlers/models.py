@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 
 from wan22.api.services import Services
 from wan22.api.views import View
-from wan22.errors import ModelCorrupt, ModelMissing
+from wan22.errors import ModelCorrupt, ModelMissing, NotFound
 from wan22.models.loras.files import LoraFile
 from wan22.models.loras.fit import Transformer, fitting, transformer_in
 from wan22.models.loras.folders import Lora
@@ -46,10 +48,24 @@ class LoraList(View):
 
 def list_loras(services: Services) -> LoraList:
     """All that are on disk now; reads headers of new files."""
-    transformers = {model_type.value: _transformer(services, model_type) for model_type in ModelType}
-    known = {name: transformer for name, transformer in transformers.items() if transformer}
+    known = _known(services)
     loras = tuple(_view(lora, known) for lora in services.loras.scan().values())
     return LoraList(loras=loras, folders=tuple(str(folder) for folder in services.loras.folders))
+
+
+def lora_at(services: Services, path: Path) -> LoraView:
+    """The LoRA that has the file at `path`, which may be the half of one."""
+    real = path.resolve()
+    found = (lora for lora in services.loras.scan().values() if real in [file.path.resolve() for file in lora.files])
+    lora = next(found, None)
+    if lora is None:  # somebody took it away at once
+        raise NotFound(f"{path.name} came in and is no longer there.", hint="Send it again.")
+    return _view(lora, _known(services))
+
+
+def _known(services: Services) -> dict[str, Transformer]:
+    transformers = {model_type.value: _transformer(services, model_type) for model_type in ModelType}
+    return {name: transformer for name, transformer in transformers.items() if transformer}
 
 
 def _transformer(services: Services, model_type: ModelType) -> Transformer | None:

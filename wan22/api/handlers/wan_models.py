@@ -53,7 +53,7 @@ def no_model(name: str) -> NotFound:
 def capabilities(services: Services, name: str) -> Capabilities:
     """Every line of what the model can do. Raises NotFound."""
     model_type = model_named(name)
-    spec, variant = SPECS[model_type], _variant(services, model_type)
+    spec, variant = SPECS[model_type], variant_of(services, model_type)
     return Capabilities(
         model_type=model_type,
         weights=_weights(services, model_type),
@@ -173,11 +173,12 @@ def _candidate(services: Services, spec: ModelSpec) -> Candidate:
 
 def _history(services: Services, model_type: ModelType) -> History:
     """With the weights and on the device of now."""
-    variant = _variant(services, model_type)
+    variant = variant_of(services, model_type)
     return history_of(services.queue.history(model_type), variant.name if variant else None, _device(services).name)
 
 
-def _variant(services: Services, model_type: ModelType) -> Variant | None:
+def variant_of(services: Services, model_type: ModelType) -> Variant | None:
+    """The weights in use; None where those that the settings want are not whole."""
     try:
         return services.models.get(model_type)
     except ModelMissing:
@@ -185,7 +186,7 @@ def _variant(services: Services, model_type: ModelType) -> Variant | None:
 
 
 def _weights(services: Services, model_type: ModelType) -> Weights:
-    variant, report = _variant(services, model_type), services.models.describe(model_type)
+    variant, report = variant_of(services, model_type), services.models.describe(model_type)
     in_use = {"dev": "ready", "demo": "demo"}
     return Weights(
         state=in_use[variant.name] if variant else report.state,

@@ -1,0 +1,172 @@
+"""The worked examples of the calls about the models' files, made by the code that answers them over a small plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from wan22.api import examples
+from wan22.api.download_views import (
+    GpuMemory,
+    ModelFolder,
+    ModelsHealth,
+    ModelStatus,
+    ModelStatuses,
+    Runs,
+    Unloaded,
+    VerifyAnswer,
+    WrongFileView,
+)
+from wan22.api.handlers.downloads import asked_for, view_plan, view_resident, view_run
+from wan22.api.views import View
+from wan22.errors import DiskFull, DownloadFailed, InvalidRequest, WrongState
+from wan22.models.catalogue import SPECS
+from wan22.models.download import (
+    DownloadPlan,
+    DownloadProgress,
+    FileProgress,
+    Listing,
+    PlannedFile,
+    WantedFile,
+)
+from wan22.models.downloads import RunStatus, nothing_runs
+from wan22.orchestrator.residency import ModelKey, Resident
+from wan22.tasks import ModelType
+
+TI2V = ModelType.TI2V_5B
+_SPEC = SPECS[TI2V]
+_TARGET = Path("/models/ti2v-5b/dev")
+_COMMIT = "b8fff7315c768468a5333511427288870b2e9635"
+_SPEED = 42_000_000.0
+_AT = datetime(2026, 11, 20, 10, 15, 30, tzinfo=timezone.utc)
+
+DOWNLOAD = {"model_type": "TI2V-5B", "variant": "dev"}
+
+
+def _wrong_body() -> InvalidRequest:
+    try:
+        asked_for({"model_typ": "TI2V-5B", "model_type": "TI2V-5B"})
+    except InvalidRequest as error:
+        return error
+    raise AssertionError("it must be refused")
+
+
+WRONG_BODY = _wrong_body()
+WRONG_FLAG = InvalidRequest.of("quick", "must be true or false", "maybe")
+NOTHING_RUNS = nothing_runs(TI2V)
+BUSY = WrongState("TI2V-5B is being verified.", hint="Wait until that has ended, or cancel it.")
+IN_USE = WrongState(
+    "The device is in use by a task, or the server is stopping.",
+    hint="Wait until the task has ended, or cancel it, then try again.",
+)
+TAKEN = WrongState(
+    "There is a LoRA file sunset.safetensors already.",
+    hint="Send it under another name, or with `?replace=true` to put it in the place of the old one.",
+)
+NO_LORA = InvalidRequest.of("file", "can't be used as a LoRA. It is cut off, damaged or no safetensors file.")
+NO_ROOM = DiskFull(
+    f"{_SPEC.repository} needs 34,200,000,000 bytes more in {_TARGET.as_posix()} and 200,000,000 to spare, and "
+    "20,000,000,000 bytes are free there.",
+    hint="Nothing was fetched. Free space, or name a folder on another disk with models.models_dirs.",
+)
+NO_HUB = DownloadFailed(f"hub https://huggingface.co does not list {_SPEC.repository} at main, the connection failed.")
+
+_VAE = WantedFile("vae/diffusion_pytorch_model.safetensors", 2_818_760_000, "sha256", "9f" * 32)
+_INDEX = WantedFile("model_index.json", 497, "git-sha1", "a7" * 20)
+_LISTING = Listing(_SPEC.repository, "main", _COMMIT, (_INDEX, _VAE))
+_PLAN = DownloadPlan(
+    _LISTING,
+    _LISTING,
+    _TARGET,
+    (PlannedFile(_INDEX, _INDEX.size, checked=True), PlannedFile(_VAE, 1_200_000_000)),
+    free_bytes=812_000_000_000,
+)
+_FETCHING = DownloadProgress(
+    "running",
+    (
+        FileProgress(_INDEX.path, _INDEX.size, _INDEX.size, state="done"),
+        FileProgress(_VAE.path, _VAE.size, 1_410_000_000, "hub https://huggingface.co", 1, "fetching"),
+    ),
+    fetched_bytes=210_000_000,
+    bytes_per_s=_SPEED,
+)
+_RUN = RunStatus(TI2V, "download", "running", _SPEC.repository, _TARGET, _FETCHING, _AT)
+_RESIDENT = Resident(
+    ModelKey(
+        TI2V.value,
+        "dev",
+        "cuda:0",
+        (("text_encoder", "bf16"), ("transformer", "bf16"), ("vae", "fp32")),
+        "group",
+    ),
+    SimpleNamespace(size_bytes=24_000_000_000, close=lambda: None),
+    leases=1,
+)
+
+
+def _json(view: View) -> dict[str, Any]:
+    shown: dict[str, Any] = view.model_dump(mode="json")
+    return {**shown, "target": _TARGET.as_posix()} if "target" in shown else shown
+
+
+RUN = _json(view_run(_RUN))
+RUNS = {**_json(Runs(runs=(view_run(_RUN),))), "runs": [RUN]}
+CANCELLING = {**RUN, "cancel_requested": True}
+PLAN = _json(view_plan(TI2V, _PLAN, _SPEED))
+
+STATUS = _json(
+    ModelStatus(
+        model_type=TI2V,
+        state="loaded",
+        why=f"The real weights of {TI2V.value} are in {_TARGET.as_posix()}.",
+        variant="dev",
+        path=_TARGET.as_posix(),
+        missing=(),
+        wrong=(),
+        weights_bytes=34_200_000_000,
+        on_disk_bytes=34_221_000_000,
+        repository=_SPEC.repository,
+        revision=_COMMIT,
+        licence=_SPEC.licence,
+        precision=dict(_RESIDENT.key.precision),
+        device=_RESIDENT.key.device,
+        verified_at=_AT,
+        run=None,
+    )
+)
+STATUSES = {**ModelStatuses(models=()).model_dump(mode="json"), "models": [STATUS]}
+
+_WRONG = WrongFileView(path=_VAE.path, fault="wrong size")
+QUICK = _json(VerifyAnswer(model_type=TI2V, quick=True, repair=False, wrong=(_WRONG,), run=None))
+_READ = replace(_FETCHING, files=tuple(replace(file, source=None, retries=0) for file in _FETCHING.files))
+VERIFYING = {
+    **_json(VerifyAnswer(model_type=TI2V, quick=False, repair=False, wrong=(), run=None)),
+    "run": _json(view_run(replace(_RUN, kind="verify", progress=_READ))),
+}
+
+HEALTH = _json(
+    ModelsHealth(
+        residents=(view_resident(_RESIDENT),),
+        resident_bytes=_RESIDENT.model.size_bytes,
+        process_ram_bytes=27_412_000_000,
+        ram_available_bytes=88_000_000_000,
+        ram_total_bytes=137_300_000_000,
+        gpus=(
+            GpuMemory(name="NVIDIA GeForce RTX 4080", vram_total_bytes=17_171_480_576, vram_used_bytes=9_412_345_856),
+        ),
+        folders=(ModelFolder(path="/models", free_bytes=812_000_000_000),),
+        running=(),
+        last_error=None,
+    )
+)
+
+UNLOADED = _json(
+    Unloaded(
+        model_type=TI2V, unloaded=(view_resident(replace(_RESIDENT, leases=0)).model_copy(update={"idle_s": 61.5}),)
+    )
+)
+
+LORA = examples.LORAS["loras"][0]

@@ -1,0 +1,300 @@
+"""The downloads and verifications of this server: at most one at a time for each model, each in a thread of its own.
+
+What to fetch is `weights`', the fetching `download`'s. A server that starts begins none by itself: who wants one asks.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from wan22.errors import Cancelled, ServerFault, Wan22Error, WrongState
+from wan22.models.download import DownloadPlan, DownloadProgress
+from wan22.models.verification import Verification, remove
+from wan22.models.weights import Weights, WrongFile
+from wan22.tasks import Failure, ModelType
+
+logger = logging.getLogger(__name__)
+
+Kind = Literal["download", "verify"]
+State = Literal["running", "done", "failed", "cancelled"]
+
+THREAD = "wan22-models"
+EVERY_S = 1.0  # between two calls of `on_change`
+CLOSE_S = 3.0  # what a stop waits for: a run ends within about a second, and its parts are kept anyway
+
+
+class Run(Protocol):
+    """What can be watched and stopped: a Download or a Verification."""
+
+    def run(self) -> None:
+        """Blocks until it is done. Raises Cancelled after `cancel`."""
+
+    def cancel(self) -> None:
+        """End it soon. From any thread."""
+
+    def progress(self) -> DownloadProgress:
+        """How it stands now. From any thread."""
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """How the last run of a model stands. A verification that mends is a download from its first fetched byte on."""
+
+    model_type: ModelType
+    kind: Kind
+    state: State
+    repository: str
+    target: Path
+    progress: DownloadProgress
+    started_at: datetime
+    ended_at: datetime | None = None
+    cancel_requested: bool = False
+    wrong: tuple[WrongFile, ...] = ()  # found by a verification, mended or not
+    error: Failure | None = None
+
+
+@dataclass
+class _Job:
+    """One run as it goes on; guarded by the lock of Downloads."""
+
+    model_type: ModelType
+    kind: Kind
+    plan: DownloadPlan
+    run: Run
+    asked: tuple[object, ...] = ()  # with what; only the same is joined
+    started_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    state: State = "running"
+    ended_at: datetime | None = None
+    is_cancelled: bool = False
+    wrong: tuple[WrongFile, ...] = ()
+    error: Failure | None = None
+    watcher: threading.Thread | None = None
+
+
+class Downloads:
+    """Starts runs, tells how they stand, ends them. Every method may be called from any thread.
+
+    `on_change` is called about once a second for each run and at its end, from a thread of that run.
+    """
+
+    def __init__(
+        self, weights: Weights, on_change: Callable[[RunStatus], None] = lambda _: None, *, every_s: float = EVERY_S
+    ) -> None:
+        self._weights = weights
+        self._on_change = on_change
+        self._every_s = every_s
+        self._lock = threading.Lock()
+        self._jobs: dict[ModelType, _Job] = {}
+        self._bytes_per_s: float | None = None
+        self._is_closed = False
+
+    @property
+    def bytes_per_s(self) -> float | None:
+        """The last speed of any download since the server started; None before the first byte."""
+        return self._bytes_per_s
+
+    def plan(self, model_type: ModelType) -> DownloadPlan:
+        """What a download would do. Asks the hub; raises DownloadFailed."""
+        return self._weights.plan(model_type)
+
+    def start(self, model_type: ModelType) -> RunStatus:
+        """Fetch what is missing, or join the download that does. Asks the hub before it returns.
+
+        Raises DownloadFailed, DiskFull before the first byte, and WrongState while the model is verified.
+        """
+        if status := self._find_running(model_type, "download"):
+            return status
+        plan = self._weights.plan(model_type)
+        run = self._weights.download(plan)
+        return self._begin(_Job(model_type, "download", plan, run), run.run)
+
+    def verify(self, model_type: ModelType, *, quick: bool = False, repair: bool = False) -> RunStatus:
+        """Compare every file with the hub's hash, or join the same run; with `repair` fetch what is wrong again.
+
+        Raises DownloadFailed, and WrongState while another run of the model is under way.
+        """
+        plan = self._weights.plan(model_type)
+        run = Verification(plan, quick=quick)
+        job = _Job(model_type, "verify", plan, run, asked=(quick, repair))
+        return self._begin(job, lambda: self._verify(job, run, repair))
+
+    def wrong_sizes(self, model_type: ModelType) -> tuple[WrongFile, ...]:
+        """The quick check, at once and without a run. Raises DownloadFailed."""
+        return tuple(self._weights.wrong_files(model_type, quick=True))
+
+    def status(self) -> tuple[RunStatus, ...]:
+        """The last run of every model that had one since the server started."""
+        with self._lock:
+            return tuple(_status_of(job) for job in self._jobs.values())
+
+    def find(self, model_type: ModelType) -> RunStatus | None:
+        """The last run of a model; None if it had none since the server started."""
+        with self._lock:
+            job = self._jobs.get(model_type)
+            return _status_of(job) if job else None
+
+    def cancel(self, model_type: ModelType) -> RunStatus:
+        """Ask the run of a model to end; it does within about a second. Raises WrongState where none is under way."""
+        with self._lock:
+            job = self._running(model_type)
+            if job is None:
+                raise nothing_runs(model_type)
+            job.is_cancelled = True
+            job.run.cancel()
+            return _status_of(job)
+
+    def close(self) -> None:
+        """Cancel all and wait a few seconds at most; what was fetched is kept."""
+        with self._lock:
+            self._is_closed = True
+            running = [job for job in self._jobs.values() if job.state == "running"]
+            for job in running:
+                job.is_cancelled = True
+                job.run.cancel()
+        until = time.monotonic() + CLOSE_S
+        for job in running:
+            if job.watcher:
+                job.watcher.join(max(0.0, until - time.monotonic()))
+
+    def _find_running(self, model_type: ModelType, kind: Kind) -> RunStatus | None:
+        with self._lock:
+            job = self._running(model_type)
+            return _status_of(job) if job and job.kind == kind else None
+
+    def _running(self, model_type: ModelType) -> _Job | None:
+        job = self._jobs.get(model_type)
+        return job if job and job.state == "running" else None
+
+    def _begin(self, job: _Job, work: Callable[[], None]) -> RunStatus:
+        """Start the job, or join one that is the same: another caller may have come first while the hub was asked."""
+        with self._lock:
+            if self._is_closed:
+                raise WrongState("The server is stopping.", hint="Start it again, then ask again.")
+            if running := self._running(job.model_type):
+                if (running.kind, running.asked) != (job.kind, job.asked):
+                    raise _busy(running)
+                return _status_of(running)
+            self._jobs[job.model_type] = job
+            job.watcher = threading.Thread(target=self._watch, args=(job, work), name=THREAD, daemon=True)
+            job.watcher.start()
+            return _status_of(job)
+
+    def _watch(self, job: _Job, work: Callable[[], None]) -> None:
+        """Have it done in another thread, and tell meanwhile. The one thread that tells, so that the end comes last."""
+        worker = threading.Thread(target=self._carry_out, args=(job, work), name=THREAD, daemon=True)
+        worker.start()
+        while worker.is_alive():
+            worker.join(self._every_s)
+            if worker.is_alive():
+                self._tell(job)
+        self._tell(job)
+
+    def _carry_out(self, job: _Job, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Cancelled:
+            self._end(job, "cancelled")
+        except Wan22Error as error:
+            self._end(job, "failed", error)
+        except Exception:  # whatever it met, the status must say that it ended
+            logger.exception("A download failed.", extra={"action": "download.failed"})
+            self._end(job, "failed", ServerFault("The run ended with an error that was not foreseen."))
+        else:
+            self._end(job, "done")
+
+    def _verify(self, job: _Job, run: Verification, repair: bool) -> None:
+        run.run()
+        with self._lock:
+            job.wrong = run.wrong
+        if repair and run.wrong:
+            remove(job.plan.target, run.wrong)
+            plan = self._weights.plan(job.model_type)
+            self._go_on(job, plan, self._weights.download(plan))
+            job.run.run()
+
+    def _go_on(self, job: _Job, plan: DownloadPlan, run: Run) -> None:
+        """From here on the job is a download."""
+        with self._lock:
+            job.kind, job.asked, job.plan, job.run = "download", (), plan, run
+            if job.is_cancelled:
+                run.cancel()
+
+    def _end(self, job: _Job, state: State, error: Wan22Error | None = None) -> None:
+        model = job.model_type.value
+        told = {"action": "download.ended", "model_type": model}
+        logger.info("The %s of %s: %s", job.kind, model, error.detail if error else f"{state}.", extra=told)
+        with self._lock:
+            job.state, job.ended_at, job.error = state, datetime.now(timezone.utc), _failure_of(error)
+
+    def _tell(self, job: _Job) -> None:
+        with self._lock:
+            status = _status_of(job)
+        if status.kind == "download" and status.progress.bytes_per_s > 0:
+            self._bytes_per_s = status.progress.bytes_per_s
+        self._on_change(status)
+
+
+def event_of(status: RunStatus) -> dict[str, Any]:
+    """What an event says of a run: enough for a bar. The files are in the status."""
+    progress = status.progress
+    return {
+        "model_type": status.model_type.value,
+        "kind": status.kind,
+        "state": status.state,
+        "progress": share_of(progress),
+        "done_bytes": progress.done_bytes,
+        "size_bytes": progress.size_bytes,
+        "bytes_per_s": progress.bytes_per_s,
+        "eta_s": progress.eta_s,
+        "files_done": sum(file.state == "done" for file in progress.files),
+        "files": len(progress.files),
+        "error": status.error.model_dump(mode="json") if status.error else None,
+    }
+
+
+def nothing_runs(model_type: ModelType) -> WrongState:
+    """What is said of a cancel that comes too late, or for nothing."""
+    return WrongState(
+        f"Nothing is being downloaded or verified for {model_type.value}.",
+        hint="`GET /api/v1/models/download/progress` has the runs, also those that ended.",
+    )
+
+
+def share_of(progress: DownloadProgress) -> float:
+    """How much of all bytes is there, 0 to 1."""
+    return progress.done_bytes / progress.size_bytes if progress.size_bytes else 1.0
+
+
+def _status_of(job: _Job) -> RunStatus:
+    return RunStatus(
+        model_type=job.model_type,
+        kind=job.kind,
+        state=job.state,
+        repository=job.plan.listing.repository,
+        target=job.plan.target,
+        progress=job.run.progress(),
+        started_at=job.started_at,
+        ended_at=job.ended_at,
+        cancel_requested=job.is_cancelled and job.state == "running",
+        wrong=job.wrong,
+        error=job.error,
+    )
+
+
+def _failure_of(error: Wan22Error | None) -> Failure | None:
+    return Failure(code=error.code, title=error.title, detail=error.detail, hint=error.hint) if error else None
+
+
+def _busy(job: _Job) -> WrongState:
+    doing = "downloaded" if job.kind == "download" else "verified"
+    return WrongState(
+        f"{job.model_type.value} is being {doing}.",
+        hint="Wait until that has ended, or cancel it with `POST /api/v1/models/download/{model_type}/cancel`.",
+    )

@@ -1,0 +1,134 @@
+"""One run that compares every file of a plan with the hub's hash of it, and the record that it leaves in the folder.
+
+Mends nothing; a run and who may start one is `downloads`'.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from wan22.errors import Cancelled, ServerFault
+from wan22.models.download import DownloadPlan, DownloadProgress, FileProgress, WantedFile
+from wan22.models.download.disk import read_json, write_json
+from wan22.models.download.manifest import OURS
+from wan22.models.download.pace import Clock
+from wan22.models.download.progress import Meter
+from wan22.models.weights import Fault, WrongFile, fault_of
+
+_RECORD = "checked.json"
+_BLOCK = 1 << 20  # bytes that are hashed at once: progress goes by these steps
+
+
+@dataclass(frozen=True)
+class LastCheck:
+    """When a folder was last hashed as a whole, and the files that were wrong then and were not touched since."""
+
+    at: datetime
+    wrong: tuple[WrongFile, ...]
+
+
+class Verification:
+    """Reads the files of `plan`, one after the other. One object is one run; `quick` compares sizes alone."""
+
+    def __init__(self, plan: DownloadPlan, *, quick: bool = False) -> None:
+        self._plan = plan
+        self._quick = quick
+        self._meter = Meter((FileProgress(planned.file.path, planned.file.size) for planned in plan.files), Clock())
+        self._stop = threading.Event()
+        self.wrong: tuple[WrongFile, ...] = ()
+
+    def run(self) -> None:
+        """Fill `wrong`. Raises Cancelled; what is wrong with a file is no error."""
+        self._meter.enter("running")
+        for planned in self._plan.files:
+            if fault := self._fault_of(planned.file):
+                self.wrong += (WrongFile(planned.file.path, fault),)
+            self._meter.file(planned.file.path, "failed" if fault else "done", 0 if fault else planned.file.size)
+        self._meter.enter("done")
+        if not self._quick:
+            keep_check(self._plan.target, self.wrong)
+
+    def cancel(self) -> None:
+        """Make `run` raise Cancelled within a block. From any thread, also before `run`."""
+        self._stop.set()
+
+    def progress(self) -> DownloadProgress:
+        """How it stands now: `done_bytes` and `fetched_bytes` are those that were read."""
+        return self._meter.snapshot()
+
+    def _fault_of(self, file: WantedFile) -> Fault | None:
+        self._meter.file(file.path, "checking", 0)
+        read = 0
+
+        def each() -> None:
+            nonlocal read
+            self._check_stop()
+            count = min(_BLOCK, file.size - read)
+            read += count
+            self._meter.got(file.path, count, read)
+
+        self._check_stop()
+        return fault_of(self._plan.target / file.path, file, quick=self._quick, each=each)
+
+    def _check_stop(self) -> None:
+        if self._stop.is_set():
+            self._meter.enter("cancelled")
+            raise Cancelled("The verification was cancelled.", hint="Start it again: it begins with the first file.")
+
+
+def remove(target: Path, wrong: Sequence[WrongFile]) -> None:
+    """Take wrong files away, so that a download fetches them. Raises ServerFault."""
+    for file in wrong:
+        try:
+            (target / file.path).unlink(missing_ok=True)
+        except OSError as error:
+            raise ServerFault(
+                f"{target / file.path} can't be removed: {error.strerror or type(error).__name__}.",
+                hint="Check that the server's account may write there and that nothing has it open, then try again.",
+            ) from error
+
+
+def keep_check(target: Path, wrong: Sequence[WrongFile]) -> None:
+    """Remember the outcome of now in the folder, with the times of the wrong files: one that is mended has another."""
+    rows = [[file.path, file.fault, _changed_ns(target / file.path)] for file in wrong]
+    with contextlib.suppress(OSError):  # a folder that is not there, or not ours to write in, is verified all the same
+        if target.is_dir():
+            (target / OURS).mkdir(exist_ok=True)
+            write_json(target / OURS / _RECORD, {"at": datetime.now(timezone.utc).isoformat(), "wrong": rows})
+
+
+def find_check(target: Path) -> LastCheck | None:
+    """What was remembered; None where there is nothing, or a damaged record."""
+    content = read_json(target / OURS / _RECORD)
+    try:
+        at = datetime.fromisoformat(content["at"])
+        return LastCheck(at, tuple(_still_wrong(target, content["wrong"])))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def hashed_at(target: Path) -> datetime | None:
+    """When files of the folder were last hashed, by a download or as a whole; None if never."""
+    check = find_check(target)
+    downloaded_ns = _changed_ns(target / OURS / "verified.json")
+    downloaded = datetime.fromtimestamp(downloaded_ns / 1e9, timezone.utc) if downloaded_ns else None
+    return max((at for at in (check.at if check else None, downloaded) if at), default=None)
+
+
+def _still_wrong(target: Path, rows: Sequence[Any]) -> Iterator[WrongFile]:
+    for path, fault, changed_ns in rows:
+        if changed_ns == _changed_ns(target / path):
+            yield WrongFile(str(path), fault)
+
+
+def _changed_ns(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
