@@ -29,7 +29,7 @@ MOST_CLIPS = 128
 SWAP_EVERY, SWAP_SIGMA, SWAP_CLIPS = 200, 0.95, 32
 _CONFUSABLE = 2.5
 """How much oftener a clip is taken whose thing has a colour that grounds have, too: which is whose is learned late."""
-_ADAM_NAMES = ("shared", "norm", "table", "bias", "patch_embedding", "proj_out")
+_ADAM_NAMES = ("shared", "norm", "table", "bias", "patch_embedding", "proj_out", "lora")
 _WORD_TABLES: dict[str, Sequence[str]] = {
     "shape": SHAPE_NAMES,
     "colour": tuple(COLOURS),

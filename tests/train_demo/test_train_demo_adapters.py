@@ -9,12 +9,23 @@ import pytest
 import torch
 from diffusers import WanTransformer3DModel
 from diffusers.loaders import WanLoraLoaderMixin
-from train_demo import adapters, pack, run
-from train_demo.adapters import FAST_SIGMAS, Expert, FastStage, Trajectories, add_adapter, make_trajectories
+from train_demo import adapters, dataset, pack, run
+from train_demo.adapters import (
+    FAST_SIGMAS,
+    AdapterStage,
+    Expert,
+    FastStage,
+    Trajectories,
+    add_adapter,
+    make_trajectories,
+)
+from train_demo.dataset import Bucket
 from train_demo.flow import Plan
 from train_demo.networks import new_transformer
 from train_demo.run import save
 from train_demo.text import new_encoder
+from train_demo.vae import new_vae, over_whole_clips
+from train_demo.world import SUNSET
 
 PLAN = Plan("fast", (), steps=4, rate=1e-2, sigmas=(0.875, 1.0))
 
@@ -46,6 +57,18 @@ def test_only_the_adapter_learns(taught: Path, tmp_path: Path) -> None:
             assert value.abs().max() > 0, name
         elif "lora" not in name:
             assert torch.equal(value, before[name.replace("base_layer.", "")]), name
+
+
+def test_a_pair_for_sunsets_learns_from_clips_of_them(tmp_path: Path) -> None:
+    bucket, vae = Bucket(64, 64, 5, 0.02, 1.0, "sunset"), new_vae("wan21").eval()
+    over_whole_clips(vae)
+    dataset.make(vae, bucket, tmp_path / f"{bucket.name}.pt")
+    dataset.make(vae, bucket, tmp_path / f"held_out_{bucket.name}.pt", held_out=True)
+    assert {words.ground for words in dataset.load(tmp_path / f"{bucket.name}.pt").words} == {SUNSET}
+    stage = AdapterStage(Plan("dusk", (bucket,), steps=1, rate=1e-2), expert(), new_encoder(), tmp_path)
+    stage.step(0)
+    changed = {name for name, value in stage.network.state_dict().items() if "lora_B" in name and value.any()}
+    assert len(changed) == 50
 
 
 def test_each_expert_learns_its_own_half_of_the_steps(taught: Path) -> None:
