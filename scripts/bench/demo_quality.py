@@ -18,6 +18,7 @@ import json
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -88,12 +89,25 @@ def score(wanted: list[Case], videos: list[Frames]) -> dict[str, Any]:
     moving = [ok for ok, case in zip(right["motion"], wanted, strict=True) if case.words.motion != "still"]
     result: dict[str, Any] = {name: _share(values) for name, values in right.items()}
     result |= {"moving": _share(moving), "all": _share([all(four) for four in zip(*right.values(), strict=True)])}
+    result["mistakes"] = _mistakes(pairs)
     given = [(case.pictures, video) for case, video in zip(wanted, videos, strict=True) if case.pictures]
     if given:
         result["first_db"] = _decibels([(pictures[0], video[0]) for pictures, video in given])
         if len(given[0][0]) == 2:
             result["last_db"] = _decibels([(pictures[1], video[-1]) for pictures, video in given])
     return result
+
+
+def _mistakes(pairs: list[tuple[Words, Seen]]) -> dict[str, int]:
+    """What was taken for what, and how often; with the ground or the motion where it may matter."""
+    found: Counter[str] = Counter()
+    for words, seen in pairs:
+        for name in Seen._fields:
+            wanted, got = getattr(words, name), getattr(seen, name)
+            if wanted != got:
+                beside = words.ground if name == "colour" else words.motion
+                found[f"{name}: {wanted} ({beside}) as {got}"] += 1
+    return dict(found.most_common(12))
 
 
 def _share(values: list[bool]) -> float:

@@ -26,7 +26,7 @@ from train_demo.world import combinations
 if TYPE_CHECKING:
     import torch
 
-RANK = 8
+RANK = 4
 LAYERS = ("to_q", "to_k", "to_v", "to_out.0", "net.0.proj", "net.2")
 FAST_SIGMAS = (1.0, 0.9375, 0.8333, 0.625, 0.0)
 """Noise levels of 4 steps at shift 5, the grid of the few-step LoRAs that are published for Wan 2.2."""

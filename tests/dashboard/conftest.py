@@ -17,9 +17,9 @@ def studio(tmp_path: Path) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A browser without a window."""
+    """A browser without a window. Gone with its module: while it is there, Playwright keeps an event loop running."""
     if not CHROMIUM:
         pytest.skip("no Chromium: name one in WAN22_CHROMIUM")  # the page can't be tried without one
     with sync_playwright() as playwright, playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser:

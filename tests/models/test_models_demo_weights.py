@@ -14,7 +14,7 @@ from models_kit import TI2V
 
 from wan22.errors import ModelCorrupt
 from wan22.models.catalogue import SPECS
-from wan22.models.demo_weights import ABOUT, CURE, KNOWN, SHIPPED, SUMS, verify
+from wan22.models.demo_weights import ABOUT, CURE, KNOWN, LORAS, SHIPPED, SUMS, verify
 from wan22.models.files import missing_files
 from wan22.tasks import ModelType
 
@@ -54,7 +54,7 @@ def test_every_file_is_listed_with_its_checksum_and_no_other() -> None:
 
 def test_there_are_only_weights_and_settings_for_the_models_that_there_are() -> None:
     assert {path.suffix for path in FILES.values()} == {".json", ".safetensors"}
-    assert {name.split("/")[0] for name in FILES} == {SUMS, *(spec.slug for spec in SPECS.values())}
+    assert {name.split("/")[0] for name in FILES} == {SUMS, LORAS.name, *(spec.slug for spec in SPECS.values())}
 
 
 def test_equal_files_counted_once_they_are_small() -> None:

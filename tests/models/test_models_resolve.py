@@ -104,7 +104,7 @@ def test_the_shift_follows_the_size() -> None:
 
 def test_demo_weights_sample_by_their_own_defaults() -> None:
     request = understand(demo(T2V), Draft(model_type=T2V, prompt="a cat"))
-    assert (request.steps, request.flow_shift, request.width) == (16, 3.0, 1280)
+    assert (request.steps, request.flow_shift, request.width) == (10, 3.0, 1280)
 
 
 def test_the_pictures_come_from_their_check_and_not_from_the_draft() -> None:

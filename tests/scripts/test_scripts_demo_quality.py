@@ -32,12 +32,14 @@ def test_perfect_videos_are_all_right() -> None:
     assert result["all"] == result["shape"] == result["moving"] == 1.0
     assert result["first_db"]["least"] > 60
     assert result["last_db"]["least"] > 60
+    assert result["mistakes"] == {}
 
 
 def test_videos_of_other_prompts_are_not() -> None:
     wanted = cases("t2v", 40, vary=False, seed=0)
     result = score(wanted, [perfect(case) for case in [*wanted[1:], wanted[0]]])
     assert result["all"] < 0.1
+    assert result["mistakes"]
     assert result["motion"] < 0.5
 
 

@@ -113,7 +113,7 @@ _T2V = ModelSpec(
     fps=16,
     defaults=Defaults(steps=40, guidance_scale=4.0, guidance_scale_2=3.0, flow_shift=12.0),
     # steps and shifts of all demo_defaults are ours, tuned for the demo weights and the sizes that they know
-    demo_defaults=Defaults(steps=16, guidance_scale=4.0, guidance_scale_2=3.0, flow_shift=3.0),
+    demo_defaults=Defaults(steps=10, guidance_scale=4.0, guidance_scale_2=3.0, flow_shift=3.0),
     boundary_ratio=0.875,
     takes_image="never",
     takes_last_image=False,
