@@ -15,8 +15,8 @@ from wan22.errors import DiskFull, DownloadFailed, WrongState
 from wan22.models.catalogue import SPECS
 from wan22.models.downloads import Downloads, RunStatus, event_of
 from wan22.models.variants import Models
-from wan22.models.verification import Verification, find_check, hashed_at
-from wan22.models.weights import Weights, WrongFile
+from wan22.models.verification import Verification, WrongFile, find_check, hashed_at
+from wan22.models.weights import Weights
 from wan22.settings import DownloadSettings, ModelsSettings
 from wan22.tasks import ModelType
 

@@ -13,7 +13,8 @@ from support.loopback_hub import COMMIT, LoopbackHub
 from wan22.errors import DiskFull, DownloadFailed
 from wan22.models.catalogue import SPECS
 from wan22.models.variants import Models
-from wan22.models.weights import Weights, WrongFile
+from wan22.models.verification import Verification, WrongFile
+from wan22.models.weights import Weights
 from wan22.settings import DownloadSettings, ModelsSettings
 from wan22.tasks import ModelType
 
@@ -45,6 +46,12 @@ def fetch(found: Weights) -> None:
     found.download(found.plan(TI2V)).run()
 
 
+def wrong(found: Weights, *, quick: bool = False) -> list[WrongFile]:
+    check = Verification(found.plan(TI2V), quick=quick)
+    check.run()
+    return list(check.wrong)
+
+
 def test_what_loading_reads_is_fetched_and_nothing_else(hub: LoopbackHub, tmp_path: Path) -> None:
     found = weights(hub, tmp_path)
     plan = found.plan(TI2V)
@@ -63,7 +70,7 @@ def test_afterwards_the_model_is_ready_and_nothing_is_missing(hub: LoopbackHub, 
     assert models.describe(TI2V).state == "ready"
     assert models.get(TI2V).name == "dev"
     assert found.plan(TI2V).missing_bytes == 0
-    assert list(found.wrong_files(TI2V)) == []
+    assert wrong(found) == []
 
 
 def test_a_folder_that_was_begun_elsewhere_is_completed_there(hub: LoopbackHub, tmp_path: Path) -> None:
@@ -80,7 +87,7 @@ def test_later_runs_stay_at_the_commit_of_the_first_even_without_the_hub(hub: Lo
     fetch(found)
     hub.close()
     assert found.plan(TI2V).listing.commit == COMMIT
-    assert list(found.wrong_files(TI2V)) == []
+    assert wrong(found) == []
 
 
 def test_mirrors_and_folders_are_asked_after_the_hub(hub: LoopbackHub, tmp_path: Path) -> None:
@@ -92,7 +99,7 @@ def test_mirrors_and_folders_are_asked_after_the_hub(hub: LoopbackHub, tmp_path:
     plan = found.plan(TI2V)
     hub.close()
     found.download(plan).run()
-    assert list(found.wrong_files(TI2V)) == []
+    assert wrong(found) == []
 
 
 @pytest.mark.parametrize("quick", [True, False])
@@ -109,7 +116,7 @@ def test_wrong_files_are_named_with_what_is_wrong(hub: LoopbackHub, tmp_path: Pa
         WrongFile("vae/config.json", "missing"),
         WrongFile("vae/diffusion_pytorch_model.safetensors", "wrong content"),
     ]
-    assert list(found.wrong_files(TI2V, quick=quick)) == told[: 2 if quick else 3]
+    assert wrong(found, quick=quick) == told[: 2 if quick else 3]
 
 
 def test_what_does_not_fit_is_refused_before_the_first_byte(hub: LoopbackHub, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from wan22.api.problems import Problem
 from wan22.api.views import UtcTime, View
 from wan22.models.downloads import Kind
 from wan22.models.downloads import State as RunState
-from wan22.models.weights import Fault
+from wan22.models.verification import Fault
 from wan22.tasks import ModelType
 
 State = Literal["missing", "partial", "downloading", "ready", "corrupt", "loaded"]

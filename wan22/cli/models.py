@@ -22,9 +22,11 @@ from wan22.cli.finding import size_words
 from wan22.cli.flags import Config, Home, settings_from
 from wan22.errors import Cancelled, InvalidRequest, ModelCorrupt
 from wan22.models.catalogue import SPECS
-from wan22.models.download import Download, DownloadPlan, DownloadProgress
+from wan22.models.download import DownloadPlan, DownloadProgress
+from wan22.models.downloads import Run
 from wan22.models.variants import Models
-from wan22.models.weights import Weights, WrongFile
+from wan22.models.verification import Verification, remove
+from wan22.models.weights import Weights
 from wan22.settings import Settings
 from wan22.tasks import ModelType
 
@@ -61,7 +63,7 @@ def download(
     plan = weights.plan(_type_of(model))
     typer.echo(_said(plan), err=True)
     if not plan_only:
-        _fetch(weights.download(plan))
+        _watch(weights.download(plan))
         typer.echo(plan.target)
 
 
@@ -75,22 +77,18 @@ def verify(
 ) -> None:
     """Compare every file of a model's real weights with the hub's hash of it. Leaves with 1 if one is wrong."""
     weights, model_type = _weights(settings_from(config, storage={"home": home})), _type_of(model)
-    wrong = list(weights.wrong_files(model_type, quick=quick))
+    check = Verification(weights.plan(model_type), quick=quick)
+    _watch(check)
+    wrong = check.wrong
     for file in wrong:
         typer.echo(f"{file.path}: {file.fault}")
     if wrong and repair:
-        _repair(weights, model_type, wrong)
+        remove(weights.plan(model_type).target, wrong)
+        _watch(weights.download(weights.plan(model_type)))
     elif wrong:
         cure = f"Run `wan22 models verify {model} --repair`."
         raise ModelCorrupt(f"{len(wrong)} files of {model_type.value} are not as they should be.", hint=cure)
     typer.echo(f"{model_type.value} is whole.", err=True)
-
-
-def _repair(weights: Weights, model_type: ModelType, wrong: list[WrongFile]) -> None:
-    target = weights.plan(model_type).target
-    for file in wrong:
-        (target / file.path).unlink(missing_ok=True)
-    _fetch(weights.download(weights.plan(model_type)))
 
 
 def _type_of(name: str) -> ModelType:
@@ -117,7 +115,7 @@ def _said(plan: DownloadPlan) -> str:
     return f"{rest} into {plan.target}; {size_words(plan.free_bytes)} are free."
 
 
-def _fetch(run: Download) -> None:
+def _watch(run: Run) -> None:
     """Run it with bars on a terminal; Ctrl+C keeps what is there and leaves."""
     ended: list[BaseException] = []
     thread = threading.Thread(target=_catching(run.run, ended), name="wan22-models")
@@ -131,7 +129,7 @@ def _fetch(run: Download) -> None:
         run.cancel()
         thread.join()
     if ended and isinstance(ended[0], Cancelled):
-        typer.echo("Stopped. Run it again to go on: what was fetched is kept.", err=True)
+        typer.echo(f"Stopped. {ended[0].hint}", err=True)
         raise typer.Exit(130)
     if ended:
         raise ended[0]

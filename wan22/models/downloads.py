@@ -16,8 +16,8 @@ from typing import Any, Literal, Protocol
 
 from wan22.errors import Cancelled, ServerFault, Wan22Error, WrongState
 from wan22.models.download import DownloadPlan, DownloadProgress
-from wan22.models.verification import Verification, remove
-from wan22.models.weights import Weights, WrongFile
+from wan22.models.verification import Verification, WrongFile, remove
+from wan22.models.weights import Weights
 from wan22.tasks import Failure, ModelType
 
 logger = logging.getLogger(__name__)
@@ -127,7 +127,9 @@ class Downloads:
 
     def wrong_sizes(self, model_type: ModelType) -> tuple[WrongFile, ...]:
         """The quick check, at once and without a run. Raises DownloadFailed."""
-        return tuple(self._weights.wrong_files(model_type, quick=True))
+        check = Verification(self._weights.plan(model_type), quick=True)
+        check.run()
+        return check.wrong
 
     def status(self) -> tuple[RunStatus, ...]:
         """The last run of every model that had one since the server started."""

@@ -7,22 +7,32 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from wan22.errors import Cancelled, ServerFault
 from wan22.models.download import DownloadPlan, DownloadProgress, FileProgress, WantedFile
 from wan22.models.download.disk import read_json, write_json
 from wan22.models.download.manifest import OURS
 from wan22.models.download.pace import Clock
+from wan22.models.download.part import hash_of
 from wan22.models.download.progress import Meter
-from wan22.models.weights import Fault, WrongFile, fault_of
+
+Fault = Literal["missing", "wrong size", "wrong content"]
 
 _RECORD = "checked.json"
 _BLOCK = 1 << 20  # bytes that are hashed at once: progress goes by these steps
+
+
+@dataclass(frozen=True)
+class WrongFile:
+    """A file that is not what the hub says."""
+
+    path: str
+    fault: Fault
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,7 @@ class Verification:
             self._meter.got(file.path, count, read)
 
         self._check_stop()
-        return fault_of(self._plan.target / file.path, file, quick=self._quick, each=each)
+        return _fault_at(self._plan.target / file.path, file, quick=self._quick, each=each)
 
     def _check_stop(self) -> None:
         if self._stop.is_set():
@@ -132,3 +142,13 @@ def _changed_ns(path: Path) -> int | None:
         return path.stat().st_mtime_ns
     except OSError:
         return None
+
+
+def _fault_at(path: Path, file: WantedFile, *, quick: bool, each: Callable[[], None]) -> Fault | None:
+    """What is wrong with the file at `path`; None if nothing. `each` is called at every block that is hashed."""
+    try:
+        if path.stat().st_size != file.size:
+            return "wrong size"
+        return None if quick or hash_of(path, file, each) == file.digest else "wrong content"
+    except OSError:  # not there, or not ours to read: either way it can't be loaded
+        return "missing"

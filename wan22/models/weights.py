@@ -1,14 +1,12 @@
-"""The real weights of a model as files: what to fetch and from where, and whether what is on disk is right.
+"""The real weights of a model as files: what to fetch and from where.
 
-The fetching itself is `download`'s. Asks the hub, so that calls may take seconds.
+The fetching itself is `download`'s; whether what is on disk is right, `verification` tells. Asks the hub, so that calls
+may take seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from wan22.models.catalogue import SPECS, ModelSpec
 from wan22.models.download import (
@@ -22,29 +20,17 @@ from wan22.models.download import (
     MirrorSource,
     Options,
     Source,
-    WantedFile,
     choose,
     make_plan,
 )
 from wan22.models.download.manifest import find_manifest
-from wan22.models.download.part import hash_of
 from wan22.models.variants import Models
 from wan22.settings import DownloadSettings
 from wan22.tasks import ModelType
 
-Fault = Literal["missing", "wrong size", "wrong content"]
-
-
-@dataclass(frozen=True)
-class WrongFile:
-    """A file that is not what the hub says."""
-
-    path: str
-    fault: Fault
-
 
 class Weights:
-    """Plans, fetches and checks the real weights in the models' folders."""
+    """Plans and fetches the real weights in the models' folders."""
 
     def __init__(self, models: Models, settings: DownloadSettings) -> None:
         self._models = models
@@ -66,18 +52,6 @@ class Weights:
             stall_s=self._settings.stall_s,
         )
         return Download(plan, self._sources(plan.listing.repository), options)
-
-    def wrong_files(
-        self, model_type: ModelType, *, quick: bool = False, each: Callable[[], None] = lambda: None
-    ) -> Iterator[WrongFile]:
-        """Every file that is absent or not as the hub has it; `quick` compares sizes alone and opens nothing.
-
-        `each` is called at every block that is read, and may raise to end it. Raises DownloadFailed as `plan` does.
-        """
-        plan = self.plan(model_type)
-        for file in plan.chosen.files:
-            if fault := fault_of(plan.target / file.path, file, quick=quick, each=each):
-                yield WrongFile(file.path, fault)
 
     def _listing(self, spec: ModelSpec, target: Path) -> Listing:
         """The hub's, of the commit that the folder was begun with, so that no two are ever mixed."""
@@ -103,13 +77,3 @@ def _folder(said: str, repository: str) -> Source:
     if said.lower().startswith(("http://", "https://")):
         return HttpFolder(f"{said.rstrip('/')}/{repository}")
     return LocalFolder(Path(said).expanduser() / repository)
-
-
-def fault_of(path: Path, file: WantedFile, *, quick: bool, each: Callable[[], None]) -> Fault | None:
-    """What is wrong with what is at `path`; None if nothing. `quick` and `each` are as for `Weights.wrong_files`."""
-    try:
-        if path.stat().st_size != file.size:
-            return "wrong size"
-        return None if quick or hash_of(path, file, each) == file.digest else "wrong content"
-    except OSError:  # not there, or not ours to read: either way it can't be loaded
-        return "missing"

@@ -42,8 +42,7 @@ from wan22.models.download.manifest import find_manifest
 from wan22.models.downloads import RunStatus, share_of
 from wan22.models.files import weights_bytes
 from wan22.models.variants import VariantReport
-from wan22.models.verification import find_check, hashed_at
-from wan22.models.weights import WrongFile
+from wan22.models.verification import WrongFile, find_check, hashed_at
 from wan22.orchestrator.residency import Resident
 from wan22.tasks import ModelType
 
