@@ -14,6 +14,7 @@ ROOT = Path(wan22.__file__).parent
 
 RANKS = {
     "errors": 0,
+    "locks": 0,
     "tasks": 1,
     "settings": 1,
     "store": 2,
@@ -34,7 +35,7 @@ RANKS = {
     "__main__": 10,
 }
 
-HEAVY = {"torch", "diffusers", "transformers", "accelerate"}
+HEAVY = {"torch", "torchao", "diffusers", "transformers", "accelerate"}
 """Seconds to import: a module that names them at its top would make every command wait."""
 
 MODULES = sorted(ROOT.rglob("*.py"))

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from wan22.errors import ConfigurationError, DiskFull
+from wan22.locks import FileLock
 from wan22.store.ballast import Ballast
 from wan22.store.database import Database
 from wan22.store.events import EventTable
-from wan22.store.lock import FolderLock
 from wan22.store.meta import MetaTable
 from wan22.store.tasks import TaskTable
 
@@ -44,14 +44,23 @@ class Reserve(Protocol):
         """Free it; False if there is nothing left to free."""
 
 
-def _lock_folder_of(path: Path) -> FolderLock:
+def _lock_folder_of(path: Path) -> FileLock:
+    """Keeps a second server out. Raises ConfigurationError, which names the first one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return FolderLock.acquire(path.with_name(path.name + ".lock"))
+        lock = FileLock(path.with_name(path.name + ".lock"))
+        if lock.take():
+            return lock
+        holder = lock.holder()
     except OSError as error:
         raise ConfigurationError(
             f"The folder {path.parent} can't be used: {error}. Make it writable, or name another with WAN22_HOME."
         ) from error
+    lock.release()
+    raise ConfigurationError(
+        f"Another server ({holder}) is using {path.parent}. "
+        "Stop it first, or give this one its own folder with WAN22_HOME."
+    )
 
 
 class Store:
@@ -60,7 +69,7 @@ class Store:
     Raises DiskFull and StoreError. A closure's own exceptions leave as they are, and undo what it wrote.
     """
 
-    def __init__(self, database: Database, *, reserve: Reserve | None = None, lock: FolderLock | None = None) -> None:
+    def __init__(self, database: Database, *, reserve: Reserve | None = None, lock: FileLock | None = None) -> None:
         self._database = database
         self._reserve = reserve
         self._lock = lock
