@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from support import videos
+
+# Weights that whoever runs the tests has in there would be used: no test may depend on them.
+os.environ["HF_HUB_CACHE"] = str(Path(__file__).parent / "no-cache")
 
 from wan22.pipelines.process import prepare_process
 

@@ -79,8 +79,8 @@ def test_a_wrong_value_is_not_repeated_and_its_place_is_named(tmp_path: Path, mo
     with pytest.raises(ConfigurationError, match=r"server\.api_key .* Correct it in .*wan22\.toml") as refusal:
         load_settings(path)
     assert "12345" not in refusal.value.detail
-    monkeypatch.setenv("WAN22_MODELS__VARIANT", "real")
-    with pytest.raises(ConfigurationError, match=r"'dev' or 'demo'\. Correct it in WAN22_MODELS__VARIANT\."):
+    monkeypatch.setenv("WAN22_LOG__LEVEL", "LOUD")
+    with pytest.raises(ConfigurationError, match=r"or 'ERROR'\. Correct it in WAN22_LOG__LEVEL\."):
         load_settings()
 
 

@@ -24,7 +24,6 @@ from wan22.errors import ConfigurationError
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
-VariantChoice = Literal["auto", "dev", "demo"]
 PrecisionChoice = Literal["auto", "fp16", "bf16", "fp32"]
 LevelChoice = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -123,13 +122,23 @@ class ModelsSettings(Room):
     """Where weights are and which are used."""
 
     models_dirs: tuple[Path, ...] = Field(
-        default=(), description="Folders searched for <slug>/dev/ before `home`/models, the first match wins."
+        default=(),
+        description="Folders searched for <slug>/<variant>/ before `home`/models, the first whole one wins.",
     )
     loras_dirs: tuple[Path, ...] = Field(
         default=(), description="Folders searched for LoRA files beside `home`/loras, with the folders in them."
     )
-    variant: VariantChoice = Field(
-        default="auto", description="auto uses the real weights (dev) of a model where they are on disk, else demo."
+    variant: str = Field(
+        default="auto",
+        description="auto uses the best real weights of a model that are whole on disk, else demo; a name, such as "
+        "dev, bf16 or gguf-q8_0, allows these alone.",
+    )
+    use_hf_cache: bool = Field(
+        default=True, description="Use official weights where they are, if Hugging Face's cache has them whole."
+    )
+    comfyui_dirs: tuple[Path, ...] = Field(
+        default=(),
+        description="The `models` folders of ComfyUI, whose Wan transformers are used where they are.",
     )
     max_lora_bytes: int = Field(
         default=4_000_000_000, ge=1_000, description="Largest LoRA file that may be sent to the server."

@@ -6,8 +6,7 @@ Kinds: `t2v`, `i2v` (a drawn first picture), `flf` (first and last picture), `ti
 prompt is a held-out combination of shape, colour, ground and motion; its video is downloaded, decoded and looked at
 (`train_demo/sight.py`). With pictures the first (and last) frame is compared with what was sent. Prints a row of
 shares; `--out` keeps a contact sheet. `--lora sunset --ground sunset` and `--preset fast` try the shipped LoRAs.
-`--only`, `--int8` and `--cache` change the loaded model in this process, in which the server's phases then run without
-HTTP.
+`--only` and `--cache` change the loaded model in this process, in which the server's phases then run without HTTP.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from PIL import Image
@@ -35,6 +34,8 @@ from train_demo.captions import plain, varied  # noqa: E402 - as above
 from train_demo.drawing import Frames  # noqa: E402 - as above
 from train_demo.sight import Seen, psnr, see  # noqa: E402 - as above
 from train_demo.world import GROUNDS, SUNSET, Words, clip, combinations  # noqa: E402 - as above
+
+from wan22.tasks.request import Quantization  # noqa: E402 - as above
 
 MODELS = {"t2v": "T2V-A14B", "i2v": "I2V-A14B", "flf": "I2V-A14B", "ti2v": "TI2V-5B", "ti2v-image": "TI2V-5B"}
 WIDTH, HEIGHT, FRAMES = 224, 128, 17
@@ -147,7 +148,7 @@ def main() -> None:
     sent = list(shots(options.kind, wanted, fields))
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as home:
-        changes = {name: getattr(options, name) for name in ("only", "int8", "cache")}
+        changes = {name: getattr(options, name) for name in ("only", "cache")}
         run = Direct(**changes) if any(changes.values()) else Served(Path(home))
         videos = list(run(sent))
     result = {"kind": options.kind, "prompts": len(wanted), **score(wanted, videos)}
@@ -168,9 +169,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--guidance-2", dest="guidance_scale_2", type=float)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--shift", dest="flow_shift", type=float)
-    parser.add_argument("--quantization", help="as in a request")
+    parser.add_argument("--quantization", choices=get_args(Quantization), help="as in a request")
     parser.add_argument("--only", choices=("high", "low"), help="one expert at all noise levels")
-    parser.add_argument("--int8", action="store_true", help="the transformers' weights rounded to 8 bits")
     parser.add_argument("--cache", action="store_true", help="diffusers' first-block cache")
     parser.add_argument("--lora", dest="loras", help="by its name")
     parser.add_argument("--preset", help="as in a request")

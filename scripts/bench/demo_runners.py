@@ -24,7 +24,6 @@ from wan22.pipelines.phases import decode, denoise, encode_text
 from wan22.settings import DeviceSettings, ModelsSettings
 from wan22.tasks import Draft, Phase
 
-INT8_STEPS = 127
 CACHE_THRESHOLD = 0.05
 
 
@@ -66,8 +65,8 @@ class Served:
 class Direct:
     """The server's own phases, on demo weights that were changed after loading."""
 
-    def __init__(self, *, only: str | None, int8: bool, cache: bool) -> None:
-        self._only, self._int8, self._cache = only, int8, cache
+    def __init__(self, *, only: str | None, cache: bool) -> None:
+        self._only, self._cache = only, cache
         self._models = Models(ModelsSettings(variant="demo"), Path(tempfile.gettempdir()))
         self._planner = Planner(self._models, DeviceSettings(), probe)
 
@@ -90,10 +89,8 @@ class Direct:
             pipeline.transformer_2 = pipeline.transformer
         elif self._only == "low":
             pipeline.transformer = pipeline.transformer_2
-        for expert in model.experts:
-            if self._int8:
-                _round_to_int8(expert)
-            if self._cache:
+        if self._cache:
+            for expert in model.experts:
                 _cache(expert)
 
 
@@ -119,17 +116,6 @@ def frames_of(path: Path) -> Any:
     with contextlib.closing(reader):
         width, height = next(reader)["size"]
         return np.stack([np.frombuffer(frame, np.uint8).reshape(height, width, 3) for frame in reader])
-
-
-def _round_to_int8(expert: Any) -> None:
-    """Weights of the blocks' linear layers as 8-bit numbers with a scale for each row, and back."""
-    import torch
-
-    with torch.no_grad():
-        for module in expert.blocks.modules():
-            if isinstance(module, torch.nn.Linear):
-                scale = module.weight.abs().amax(1, keepdim=True) / INT8_STEPS
-                module.weight.copy_((module.weight / scale).round() * scale)
 
 
 def _cache(expert: Any) -> None:

@@ -171,7 +171,7 @@ def through_kills(model: dict[str, Made], folder: Path, kills: int) -> tuple[flo
     """Kill the download at random moments; gives the share of bytes that were sent twice, and the wrong bytes."""
     size, target = sum(content.size for content in model.values()), folder / "kills"
     with server_of(model, Fault(bytes_per_s=size // FILES // 15)) as hub:
-        for mark in sorted(random.Random(3).randrange(size) for _ in range(kills)):
+        for mark in sorted(random.Random(3).sample(range(size), kills)):
             process = start("download", hub.endpoint, str(target), "", str(FILES))
             while hub.sent() < mark and process.poll() is None:
                 time.sleep(0.002)

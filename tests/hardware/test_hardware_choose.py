@@ -86,6 +86,10 @@ def test_a_device_that_is_not_there_is_refused_with_a_cure(machine: Machine, set
         (having(TITAN_RTX), None, "fp16 fp32 fp32"),
         (having(SILENT), None, "bf16 bf16 bf16"),
         (MAC, None, "bf16 bf16 bf16"),
+        (BARE, "int8", "int8 fp32 fp32"),
+        (having(RTX_4080), "int8", "int8 bf16 bf16"),
+        (having(RTX_4090), "fp8", "fp8 bf16 fp32"),
+        (having(TESLA_T4), "fp8", "fp8 fp32 fp16"),
     ],
 )
 def test_dtypes_suit_the_device(machine: Machine, asked: str | None, dtypes: str) -> None:
@@ -104,14 +108,18 @@ CARDS = st.builds(
 )
 
 
-@given(CARDS, st.sampled_from([None, "fp16", "bf16", "fp32"]), st.sampled_from(["cpu", "cuda:0"]))
+@given(CARDS, st.sampled_from([None, "fp16", "bf16", "fp32", "int8", "fp8"]), st.sampled_from(["cpu", "cuda:0"]))
 def test_on_every_card_the_asked_dtype_holds_and_the_text_encoder_is_never_fp16(
     card: Gpu, asked: str | None, device: str
 ) -> None:
     precision = choose_precision(having(card), device, asked)
     assert precision.text_encoder != "fp16", "T5 overflows in it"
-    assert {precision.transformer, precision.vae} <= {"fp16", "bf16", "fp32"}
+    assert {precision.compute, precision.vae} <= {"fp16", "bf16", "fp32"}
     assert asked in (None, precision.transformer)
+    own = (
+        choose_precision(having(card), device, None).transformer if asked in ("int8", "fp8") else precision.transformer
+    )
+    assert precision.compute == own
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from wan22.errors import FieldError, InvalidRequest
-from wan22.models.catalogue import DEMO_NATIVE_AREA, SPECS, ModelSpec
+from wan22.models.catalogue import SPECS, VARIANTS, ModelSpec
 from wan22.models.resolve import resolve
 from wan22.models.variants import Variant
 from wan22.tasks import Draft, ImageRef, ModelType, Request
 
 T2V, I2V, TI2V = ModelType.T2V_A14B, ModelType.I2V_A14B, ModelType.TI2V_5B
 SEED = 1234
+DEMO_NATIVE_AREA = VARIANTS[T2V]["demo"].native_area or 0
 
 
 def picture(width: int = 1920, height: int = 1080) -> ImageRef:

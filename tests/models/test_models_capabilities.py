@@ -6,11 +6,11 @@ import re
 from typing import Any, get_args
 
 import pytest
-from models_kit import I2V, T2V, TI2V, picture, refused
+from models_kit import DEMO_NATIVE_AREA, I2V, T2V, TI2V, picture, refused
 from pydantic import ValidationError
 
 from wan22.models.capabilities import TRAINED_SIZES, Line, capabilities_of
-from wan22.models.catalogue import DEMO_NATIVE_AREA, SPECS
+from wan22.models.catalogue import SPECS
 from wan22.models.needs import ram_for, render_of, tokens_of, vram_for
 from wan22.models.reported import REPORTED
 from wan22.tasks import Draft, ModelType
@@ -112,11 +112,10 @@ def test_what_falls_short_of_the_report_says_why(model_type: ModelType) -> None:
 
 
 @every_model
-def test_int8_is_not_available_until_a_request_may_ask_for_it(model_type: ModelType) -> None:
+def test_every_precision_of_the_report_may_be_asked_for(model_type: ModelType) -> None:
     line = capabilities_of(SPECS[model_type])["quantization"]
-    by_value = {option.value: option for option in line.options}
     assert line.value == get_args(Quantization)
-    assert by_value["int8"].available is line.available is ("int8" in line.value)
+    assert line.available
 
 
 FIELDS = {"resolutions": "resolution", "fps": "fps", "output_formats": "output_format"}
@@ -187,6 +186,7 @@ def test_memory_grows_with_what_is_rendered_and_never_falls_under_the_least(mode
     assert spec.min_vram_bytes == small.least <= small.likely <= large.likely
     assert large.least < large.likely
     assert ram_for(spec) == 2 * sum(spec.parameters.values())
+    assert 0.99 < (ram_for(spec) - ram_for(spec, in_eight_bits=True)) / spec.parameters["transformer"] < 1
 
 
 @pytest.mark.parametrize(("model_type", "tokens"), [(T2V, 80 * 45 * 5), (TI2V, 40 * 23 * 5)])

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 from support.loopback_hub import Fault, LoopbackHub
+from support.weight_files import holding
 
 from wan22.errors import DiskFull, DownloadFailed, WrongState
 from wan22.models.catalogue import SPECS
-from wan22.models.downloads import Downloads, RunStatus, event_of
+from wan22.models.downloads import Downloads
+from wan22.models.run_status import RunStatus, event_of
 from wan22.models.variants import Models
-from wan22.models.verification import Verification, WrongFile, find_check, hashed_at
+from wan22.models.verification import Check, WrongFile, find_check, hashed_at
 from wan22.models.weights import Weights
 from wan22.settings import DownloadSettings, ModelsSettings
 from wan22.tasks import ModelType
@@ -27,9 +29,9 @@ PARTS = {"scheduler": "scheduler_config", "tokenizer": "tokenizer_config"}
 FILES = {
     "model_index.json": b'{"vae": ["diffusers", "AutoencoderKLWan"]}',
     **{f"{part}/{PARTS.get(part, 'config')}.json": b"{ }" for part in SPEC.components},
-    "transformer/diffusion_pytorch_model.safetensors": b"transformer" * 1000,
-    "text_encoder/model.safetensors": b"encoder" * 1000,
-    BIG: b"vae" * 100_000,
+    "transformer/diffusion_pytorch_model.safetensors": holding(b"transformer" * 1000),
+    "text_encoder/model.safetensors": holding(b"encoder" * 1000),
+    BIG: holding(b"vae" * 100_000),
 }
 
 
@@ -56,7 +58,7 @@ class House:
     def damage(self) -> None:
         """Change a byte of a file, and not its size."""
         content = (self.target / BIG).read_bytes()
-        (self.target / BIG).write_bytes(b"x" + content[1:])
+        (self.target / BIG).write_bytes(content[:-1] + b"x")
 
 
 @pytest.fixture
@@ -73,7 +75,7 @@ def stalled(house: House) -> House:
     """A download that waits for the middle of its largest file."""
     house.hub.fault(BIG, Fault(stall_after=1000))
     house.downloads.start(TI2V)
-    while house.told.get(timeout=30).progress.fetched_bytes == 0:
+    while next(file for file in house.told.get(timeout=30).progress.files if file.path == BIG).done_bytes < 1000:
         pass
     return house
 
@@ -183,17 +185,17 @@ def test_a_repair_fetches_what_is_wrong_and_nothing_else(house: House) -> None:
     assert check.wrong == (), "the file that was wrong is another one now"
 
 
-@pytest.mark.parametrize("fault", ["missing", "wrong size"])
+@pytest.mark.parametrize("fault", ["missing", "wrong size", "damaged header"])
 def test_the_quick_check_needs_no_run_and_a_quick_repair_mends(house: House, fault: Any) -> None:
     house.fetch()
     (house.target / BIG).unlink()
-    if fault == "wrong size":
-        (house.target / BIG).write_bytes(b"short")
-    assert house.downloads.wrong_sizes(TI2V) == (WrongFile(BIG, fault),)
+    if fault != "missing":
+        (house.target / BIG).write_bytes(b"short" if fault == "wrong size" else b"x" * len(FILES[BIG]))
+    assert house.downloads.quick_check(TI2V) == (WrongFile(BIG, fault),)
     assert house.downloads.find(TI2V).kind == "download"
     house.downloads.verify(TI2V, quick=True, repair=True)
     assert house.end().state == "done"
-    assert house.downloads.wrong_sizes(TI2V) == ()
+    assert house.downloads.quick_check(TI2V) == ()
 
 
 def test_a_model_that_is_downloaded_can_not_be_verified_meanwhile(stalled: House) -> None:
@@ -203,7 +205,7 @@ def test_a_model_that_is_downloaded_can_not_be_verified_meanwhile(stalled: House
 
 def test_a_verification_can_be_stopped(house: House) -> None:
     house.fetch()
-    run = Verification(house.weights.plan(TI2V))
+    run = Check(house.weights.plan(TI2V).plans)
     run.cancel()
     with pytest.raises(Exception, match="cancelled"):
         run.run()

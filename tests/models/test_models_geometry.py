@@ -7,9 +7,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from models_kit import I2V, T2V, TI2V
+from models_kit import DEMO_NATIVE_AREA, I2V, T2V, TI2V
 
-from wan22.models.catalogue import DEMO_NATIVE_AREA, MAX_SIDE, MIN_SIDE, SPECS
+from wan22.models.catalogue import MAX_SIDE, MIN_SIDE, SPECS
 from wan22.models.geometry import MAX_OVER_NATIVE, kept_frames, render_for
 from wan22.tasks import ModelType, Render
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -30,7 +31,7 @@ from safetensors import safe_open
 from wan22.models import demo_weights
 from wan22.models.loras import files as lora_files
 from wan22.models.loras.files import LoraFile, read
-from wan22.models.loras.fit import transformer_in
+from wan22.models.loras.fit import Transformer
 
 FORMATS = {
     "diffusers": diffusers(),
@@ -64,7 +65,7 @@ def test_every_format_has_the_same_layers(tmp_path: Path, name: str) -> None:
 def test_layers_are_those_of_the_shipped_transformers_with_their_sizes(tmp_path: Path, model: str) -> None:
     """Every linear layer there has a name in diffusers and one of Wan's own, and its sizes follow from config.json."""
     folder = demo_weights.SHIPPED / model
-    transformer = transformer_in(folder)
+    transformer = Transformer.of(json.loads((folder / "transformer/config.json").read_bytes()))
     with safe_open(folder / "transformer/diffusion_pytorch_model.safetensors", framework="numpy") as weights:
         shapes = {key: weights.get_slice(key).get_shape() for key in weights.keys()}  # noqa: SIM118 - no mapping
     linear = {key.removesuffix(".weight"): shape for key, shape in shapes.items() if len(shape) == 2}

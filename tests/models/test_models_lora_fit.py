@@ -10,9 +10,13 @@ import pytest
 from loras_kit import CONFIG, EXPERTS, FFN, SINGLE, Shapes, diffusers, kohya, lightx2v, lora, write
 
 from wan22.errors import ModelCorrupt
+from wan22.models.catalogue import SPECS
 from wan22.models.loras.files import read
-from wan22.models.loras.fit import Transformer, fits, fitting, transformer_in
+from wan22.models.loras.fit import Transformer, fits, fitting, transformer_of
 from wan22.models.loras.folders import Lora
+from wan22.models.parts import Parts
+from wan22.models.variants import Variant
+from wan22.tasks import ModelType
 
 
 def single(folder: Path, shapes: Shapes) -> Lora:
@@ -71,22 +75,31 @@ def test_the_models_that_it_fits_are_told(tmp_path: Path) -> None:
     assert fitting(single(tmp_path, lora()), models) == ("a", "b")
 
 
+def weights(model_type: ModelType, parts: Parts) -> Variant:
+    spec = SPECS[model_type]
+    return Variant(spec, "dev", parts.folder, None, spec.defaults, parts=parts)
+
+
 def test_a_models_folder_tells_its_sizes(tmp_path: Path) -> None:
     (tmp_path / "transformer").mkdir()
     (tmp_path / "transformer/config.json").write_text(json.dumps(CONFIG), "utf-8")
-    assert transformer_in(tmp_path) == SINGLE
-    (tmp_path / "transformer_2").mkdir()
-    assert transformer_in(tmp_path) == EXPERTS
+    assert transformer_of(weights(ModelType.TI2V_5B, Parts(tmp_path))) == SINGLE
+    assert transformer_of(weights(ModelType.T2V_A14B, Parts(tmp_path))) == EXPERTS
+
+
+def test_single_files_have_the_sizes_of_the_config_that_they_are_loaded_with(tmp_path: Path) -> None:
+    assert transformer_of(weights(ModelType.T2V_A14B, Parts(tmp_path, config=CONFIG))) == EXPERTS
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "null", json.dumps(CONFIG | {"patch_size": None})])
 def test_a_config_that_can_not_be_used_is_told(tmp_path: Path, content: str) -> None:
+    found = weights(ModelType.TI2V_5B, Parts(tmp_path))
     with pytest.raises(ModelCorrupt):
-        transformer_in(tmp_path)
+        transformer_of(found)
     (tmp_path / "transformer").mkdir()
     (tmp_path / "transformer/config.json").write_text(content, "utf-8")
     with pytest.raises(ModelCorrupt):
-        transformer_in(tmp_path)
+        transformer_of(found)
 
 
 def test_a_lora_for_one_real_model_does_not_fit_the_other(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 from support.loopback_hub import COMMIT, LoopbackHub
+from support.weight_files import holding
 
 from wan22.errors import DiskFull, DownloadFailed
 from wan22.models.catalogue import SPECS
 from wan22.models.variants import Models
-from wan22.models.verification import Verification, WrongFile
+from wan22.models.verification import Check, WrongFile
 from wan22.models.weights import Weights
 from wan22.settings import DownloadSettings, ModelsSettings
 from wan22.tasks import ModelType
@@ -24,9 +25,9 @@ PARTS = {"scheduler": "scheduler_config", "tokenizer": "tokenizer_config"}
 FILES = {
     "model_index.json": b'{"vae": ["diffusers", "AutoencoderKLWan"]}',
     **{f"{part}/{PARTS.get(part, 'config')}.json": b"{ }" for part in SPEC.components},
-    "transformer/diffusion_pytorch_model.safetensors": b"transformer" * 1000,
-    "text_encoder/model.safetensors": b"encoder" * 1000,
-    "vae/diffusion_pytorch_model.safetensors": b"vae" * 1000,
+    "transformer/diffusion_pytorch_model.safetensors": holding(b"transformer" * 1000),
+    "text_encoder/model.safetensors": holding(b"encoder" * 1000),
+    "vae/diffusion_pytorch_model.safetensors": holding(b"vae" * 1000),
 }
 OTHER = {"README.md": b"# Wan", "assets/logo.json": b"{}", "google/umt5.pth": b"\x80\x04"}
 
@@ -47,7 +48,7 @@ def fetch(found: Weights) -> None:
 
 
 def wrong(found: Weights, *, quick: bool = False) -> list[WrongFile]:
-    check = Verification(found.plan(TI2V), quick=quick)
+    check = Check(found.plan(TI2V).plans, quick=quick)
     check.run()
     return list(check.wrong)
 
@@ -110,13 +111,16 @@ def test_wrong_files_are_named_with_what_is_wrong(hub: LoopbackHub, tmp_path: Pa
     (target / "vae/config.json").unlink()
     (target / "model_index.json").write_bytes(b"{}")
     weight = target / "vae/diffusion_pytorch_model.safetensors"
-    weight.write_bytes(b"x" + weight.read_bytes()[1:])
+    weight.write_bytes(weight.read_bytes()[:-1] + b"x")
+    encoder = target / "text_encoder/model.safetensors"
+    encoder.write_bytes(b"x" * encoder.stat().st_size)
     told = [
         WrongFile("model_index.json", "wrong size"),
+        WrongFile("text_encoder/model.safetensors", "damaged header" if quick else "wrong content"),
         WrongFile("vae/config.json", "missing"),
         WrongFile("vae/diffusion_pytorch_model.safetensors", "wrong content"),
     ]
-    assert wrong(found, quick=quick) == told[: 2 if quick else 3]
+    assert wrong(found, quick=quick) == told[: 3 if quick else 4]
 
 
 def test_what_does_not_fit_is_refused_before_the_first_byte(hub: LoopbackHub, tmp_path: Path) -> None:

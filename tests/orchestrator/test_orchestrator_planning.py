@@ -39,6 +39,18 @@ def test_the_demo_weights_are_planned_where_there_are_no_others(tmp_path: Path) 
     assert (plan.render.output_width, plan.render.output_height) == (request.width, request.height) == (1280, 720)
 
 
+@pytest.mark.parametrize("model_type", ModelType)
+def test_the_default_plan_of_a_model_is_that_of_a_task_that_names_no_more(
+    tmp_path: Path, model_type: ModelType
+) -> None:
+    default = planner(tmp_path, WORKSTATION).default(model_type)
+    assert (default.model_files.split("/")[0].lower(), default.device) == (model_type.value.lower(), "cuda:0")
+    image = ImageRef(id="upl_" + "1" * 32, width=64, height=64) if model_type is ModelType.I2V_A14B else None
+    _, plan = planner(tmp_path, WORKSTATION).prepare(Draft(model_type=model_type, prompt="a cat"), image=image)
+    same = ("variant", "device", "precision", "offload")
+    assert [getattr(default, name) for name in same] == [getattr(plan, name) for name in same]
+
+
 def test_every_choice_has_its_reason(tmp_path: Path) -> None:
     _, plan = planner(tmp_path, WORKSTATION).prepare(CAT)
     assert {choice.what for choice in plan.choices} == {"variant", "device", "precision", "offload"}

@@ -18,7 +18,7 @@ from wan22.media.uploads import Uploads
 from wan22.models.demo_weights import SHIPPED
 from wan22.models.loras.folders import Loras
 from wan22.models.variants import Models
-from wan22.orchestrator.orchestrator import Orchestrator, model_key
+from wan22.orchestrator.orchestrator import Orchestrator, key_of
 from wan22.orchestrator.planning import Planner
 from wan22.orchestrator.residency import Residency
 from wan22.pipelines.loaded import LoadedModel
@@ -27,7 +27,7 @@ from wan22.queue.feed import Feed
 from wan22.queue.queue import Queue
 from wan22.settings import DeviceSettings, ModelsSettings, QueueSettings
 from wan22.store import Store
-from wan22.tasks import Draft, ModelType
+from wan22.tasks import Draft, ModelType, Silent
 
 
 class Studio:
@@ -82,7 +82,25 @@ def test_a_run_leaves_whole_files_and_the_model_loaded(studio: Studio) -> None:
     assert run(studio, claim) == ["0.mp4", "1.mp4"]
     assert studio.files() == ["0.mp4", "0.thumb.jpg", "1.mp4", "1.thumb.jpg"]
     assert probe_video(studio.outputs.path(claim.task.task_id, "1.mp4")) == (64, 64, 5, 16)
-    assert [resident.key for resident in studio.residency.residents()] == [model_key(claim.task)]
+    assert [resident.key for resident in studio.residency.residents()] == [key_of(ModelType.T2V_A14B, claim.task.plan)]
+
+
+def test_a_model_that_was_loaded_ahead_is_the_one_that_the_task_uses(studio: Studio) -> None:
+    claim = studio.claim()
+    ahead = studio.orchestrator.load(ModelType.T2V_A14B, claim.task.plan, Silent(lambda: None))
+    assert (ahead.leases, ahead.model.device) == (0, "cpu")
+    assert studio.orchestrator.load(ModelType.T2V_A14B, claim.task.plan, Silent(lambda: None)) is ahead
+    run(studio, claim)
+    assert studio.residency.residents() == (ahead,)
+
+
+def test_a_load_that_is_stopped_leaves_nothing(studio: Studio) -> None:
+    def stop() -> None:
+        raise Cancelled("The server is stopping.")
+
+    with pytest.raises(Cancelled):
+        studio.orchestrator.load(ModelType.T2V_A14B, studio.claim().task.plan, Silent(stop))
+    assert studio.residency.residents() == ()
 
 
 def test_a_cancelled_run_leaves_no_file_and_the_next_one_works(studio: Studio) -> None:

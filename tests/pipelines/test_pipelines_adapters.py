@@ -77,6 +77,16 @@ def test_it_works_with_other_precisions_and_streamed_weights(demos, tmp_path, ch
     assert latents_of(model, request).equal(before)
 
 
+def test_where_weights_are_streamed_its_own_are_too(demos, tmp_path) -> None:
+    """On a GPU they would otherwise stay in RAM, where nothing can be multiplied with them."""
+    model = load_from(demos(T2V), T2V, offload="group")
+    put_on(model, pair(tmp_path))
+    layers = [module for expert in model.experts for name, module in expert.named_modules() if ".lora_" in name]
+    linear = [layer for layer in layers if isinstance(layer, torch.nn.Linear)]
+    assert linear
+    assert all(layer._diffusers_hook.get_hook("group_offloading") for layer in linear)
+
+
 def test_what_a_request_gets_does_not_depend_on_those_before_it(model, tmp_path) -> None:
     request, one, other = ask(T2V), pair(tmp_path, seed=1), pair(tmp_path, seed=2)
     put_on(model, [*one, *other])

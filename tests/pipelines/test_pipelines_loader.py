@@ -84,7 +84,7 @@ def test_running_out_of_memory_has_a_cure_that_helps_while_loading(demos) -> Non
         def check(self) -> None:
             raise MemoryError
 
-    with pytest.raises(OutOfMemory, match=r"while loading the model .*quantization bf16") as caught:
+    with pytest.raises(OutOfMemory, match=r"while loading the model .*quantization int8 or fp8") as caught:
         load(demos(T2V), T2V, plan=plan_of(), reporter=Full())
     assert "frames" not in caught.value.detail + caught.value.hint
 
@@ -125,7 +125,7 @@ def test_no_folder_is_a_missing_model(tmp_path) -> None:
 
 
 def test_the_cure_depends_on_where_the_weights_came_from(tmp_path) -> None:
-    with pytest.raises(ModelMissing, match="Put the files of t2v-A14B/dev there again"):
+    with pytest.raises(ModelMissing, match="put the files of t2v-A14B/dev there again"):
         load_from(tmp_path / "nowhere", T2V, variant="dev", model_files="t2v-A14B/dev")
 
 
@@ -168,7 +168,7 @@ def test_a_cut_off_file_is_named_by_its_component(own, file) -> None:
 def test_a_missing_tensor_is_no_random_one(own, file, tensor) -> None:
     folder = own(TI2V)
     change_weights(folder / file, lambda weights: weights.pop(tensor))
-    with pytest.raises(ModelCorrupt, match=f"{file.split('/')[0]} lacks"):
+    with pytest.raises(ModelCorrupt, match=rf"{file} lacks {tensor} of \d.*Install wan22 again"):
         load_from(folder, TI2V)
 
 
@@ -182,7 +182,7 @@ def test_an_embedding_of_zeros_is_refused(own) -> None:
 def test_tensors_of_another_shape_are_refused(own) -> None:
     folder = own(TI2V)
     change_json(folder / "transformer/config.json", ffn_dim=64)
-    with pytest.raises(ModelCorrupt, match="transformer"):
+    with pytest.raises(ModelCorrupt, match=r"has blocks.0.ffn.net.0.proj.weight of 448x256 where .* implies 64x256"):
         load_from(folder, TI2V)
 
 

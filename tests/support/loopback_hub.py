@@ -94,6 +94,12 @@ class _State:
     lock: threading.Lock = field(default_factory=threading.Lock)
     closing: threading.Event = field(default_factory=threading.Event)
     repository: str = REPOSITORY
+    others: dict[str, set[str]] = field(default_factory=dict)  # paths of other repositories' files, which are theirs
+
+    def paths_in(self, repository: str) -> list[str]:
+        """The files of one repository."""
+        theirs = set().union(*self.others.values())
+        return sorted(self.others.get(repository, self.files.keys() - theirs))
 
 
 class LoopbackHub:
@@ -104,8 +110,7 @@ class LoopbackHub:
         self._servers = [self._serve(), self._serve()]
         self.endpoint, self.storage = (f"http://127.0.0.1:{server.server_address[1]}" for server in self._servers)
         self._servers[0].storage = self.storage
-        for path, data in (files or {}).items():
-            self.put(path, Bytes(data), lfs=path.endswith((".safetensors", ".gguf", ".bin", ".model")))
+        self._put_all(files or {})
 
     def __enter__(self) -> LoopbackHub:
         return self
@@ -131,6 +136,15 @@ class LoopbackHub:
         self._state.files[path] = content
         if not lfs:
             self._state.plain.add(path)
+
+    def also(self, repository: str, files: dict[str, bytes]) -> None:
+        """Have another repository, none of whose paths is one of the first."""
+        self._state.others[repository] = set(files)
+        self._put_all(files)
+
+    def _put_all(self, files: dict[str, bytes]) -> None:
+        for path, data in files.items():
+            self.put(path, Bytes(data), lfs=path.endswith((".safetensors", ".gguf", ".bin", ".model")))
 
     def fault(self, path: str, fault: Fault) -> None:
         """From now on, answers about a path have a fault; of several, the first that is not used up. `*` is any file,
@@ -192,11 +206,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
-        path, found, repository = unquote(url.path), None, self.server.state.repository
+        path, state = unquote(url.path), self.server.state
+        repository = next((one for one in (state.repository, *state.others) if f"/{one}/" in path), "")
         if path.startswith(f"/api/models/{repository}/"):
-            self._listing(path, parse_qs(url.query))
-        elif found := re.fullmatch(rf"/{repository}/resolve/{COMMIT}/(.+)", path):
-            self._resolve(found[1])
+            self._listing(path, parse_qs(url.query), repository)
+        elif (found := re.fullmatch(rf"/{repository}/resolve/[0-9a-f]{{40}}/(.+)", path)) and repository:
+            elsewhere = state.files.keys() - set(state.paths_in(repository))
+            self._resolve("" if found[1] in elsewhere else found[1])
         elif found := re.fullmatch(r"/(?:files|storage)/(.+)", path):
             self._file(found[1], path.startswith("/storage/"))
         else:
@@ -215,7 +231,7 @@ class _Handler(BaseHTTPRequestHandler):
                     return fault
         return Fault()
 
-    def _listing(self, path: str, query: dict[str, list[str]]) -> None:
+    def _listing(self, path: str, query: dict[str, list[str]], repository: str) -> None:
         fault = self._note("listing")
         if self._refused(fault):
             return
@@ -223,7 +239,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._json({"sha": COMMIT})
             return
         state, start = self.server.state, int(query.get("cursor", ["0"])[0])
-        entries = [*(_entry(name, state) for name in sorted(state.files)), *state.entries]
+        entries = [*(_entry(name, state) for name in state.paths_in(repository)), *state.entries]
         end = start + state.page_size
         following = f"http://{self.headers['Host']}{path}?recursive=true&cursor={end}"
         self._json(entries[start:end], {"Link": f'<{following}>; rel="next"'} if end < len(entries) else {})

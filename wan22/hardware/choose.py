@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from wan22.errors import ConfigurationError
 from wan22.hardware.machine import Gpu, Machine
+from wan22.tasks.request import EIGHT_BITS
 
 GIB = 2**30
 
@@ -16,12 +17,13 @@ VAE_FP32_VRAM_BYTES = 24_000_000_000  # not GiB: an RTX 4090 tells of 23.99
 
 @dataclass(frozen=True)
 class Precision:
-    """The dtype of each component, fp32, bf16 or fp16, and why."""
+    """The dtype of each component, fp32, bf16 or fp16, and why. The transformers' weights may be int8 or fp8 too."""
 
     transformer: str
     text_encoder: str
     vae: str
     why: str
+    compute: str  # what the transformers calculate in: their own dtype, unless that is of 8 bits
 
     @property
     def dtypes(self) -> dict[str, str]:
@@ -67,26 +69,39 @@ def _cuda(machine: Machine, index: int) -> str:
 
 
 def choose_precision(machine: Machine, device: str, asked: str | None) -> Precision:
-    """The dtypes on `device`; `asked` is what a request or a setting wants for the transformers.
+    """The dtypes on `device`; `asked` is what a request, a setting or the files want for the transformers.
 
-    The text encoder is never fp16, in which T5 overflows. The VAE is fp32 on a GPU with the memory for it; elsewhere it
-    is bf16 where that is fast (50 dB from fp32), for its convolutions are most of a short clip's time.
+    Weights of 8 bits are calculated with in what the device would have chosen itself. The text encoder is never fp16,
+    in which T5 overflows. The VAE is fp32 on a GPU with the memory for it; elsewhere it is bf16 where that is fast
+    (50 dB from fp32), for its convolutions are most of a short clip's time.
     """
     gpu = gpu_of(machine, device)
-    transformer, why = (asked, "as asked") if asked else _own_precision(machine, device, gpu)
+    own, why = _own_precision(machine, device, gpu)
+    transformer, compute = asked or own, asked or own
+    if asked:
+        compute = own if asked in EIGHT_BITS else asked
+        why = f"as asked; calculated in {own}: {why}" if asked in EIGHT_BITS else "as asked"
     if gpu is None:
-        others = "bf16" if transformer == "bf16" else "fp32"
-        return Precision(transformer, others, others, why)
-    text_encoder = "bf16" if _has_bf16(gpu) and transformer != "fp32" else "fp32"
-    if gpu.vram_total_bytes >= VAE_FP32_VRAM_BYTES or transformer == "fp32":
-        return Precision(transformer, text_encoder, "fp32", why)
+        others = "bf16" if compute == "bf16" else "fp32"
+        return Precision(transformer, others, others, why, compute)
+    text_encoder = "bf16" if _has_bf16(gpu) and compute != "fp32" else "fp32"
+    if gpu.vram_total_bytes >= VAE_FP32_VRAM_BYTES or compute == "fp32":
+        return Precision(transformer, text_encoder, "fp32", why, compute)
     vae = "bf16" if _has_bf16(gpu) else "fp16"
-    return Precision(
-        transformer,
-        text_encoder,
-        vae,
-        f"{why}; the VAE in {vae}, as fp32 needs 24 GB at 720p",
-    )
+    return Precision(transformer, text_encoder, vae, f"{why}; the VAE in {vae}, as fp32 needs 24 GB at 720p", compute)
+
+
+def eight_bit_obstacle(precision: Precision, device: str) -> str | None:
+    """Why the transformers' weights can't be of these 8 bits on `device`, with the cure; None where they can.
+
+    torch has no 8-bit floats on Apple's GPUs. torchao multiplies with int8's whole numbers before it scales, and their
+    sums leave the range of fp16 (more than 65,504) where the true result is under a hundred.
+    """
+    if precision.transformer == "fp8" and device == "mps":
+        return "fp8 is not there on Apple's GPUs: use int8 or bf16."
+    if precision.transformer == "int8" and precision.compute == "fp16":
+        return "int8 overflows in fp16, in which a GPU without bf16 calculates: use fp8 or fp16."
+    return None
 
 
 def _own_precision(machine: Machine, device: str, gpu: Gpu | None) -> tuple[str, str]:

@@ -138,9 +138,15 @@ def _output_formats(of: _Subject) -> Line:
     return _listed("Output Formats", _options(of.said.formats, VIDEO_FORMATS), of.said.formats)
 
 
+_WIDTHS = {
+    "int8": "Weights alone: read so, or narrowed while they are read. Not on GPUs without bf16.",
+    "fp8": "Weights alone: read so, or narrowed while they are read. Not on Apple's GPUs.",
+}
+
+
 def _quantization(of: _Subject) -> Line:
     served = get_args(Quantization)
-    options = _options(of.said.quantization, served, missing="Not served yet: a request that asks for it is refused.")
+    options = tuple(Option(value=one, available=True, why=_WIDTHS.get(one, "")) for one in served)
     why = "Of the transformers, by `quantization`; the text encoder and the VAE have their own precision in `plan`."
     return _listed("Quantization", options, of.said.quantization, "bf16", why)
 
@@ -194,7 +200,7 @@ def _recommended_vram(of: _Subject) -> Line:
 def _min_ram(of: _Subject) -> Line:
     why = "All weights in bf16, which wait in RAM while they are streamed to the GPU"
     needed, said = ram_for(of.spec), of.said.min_ram_bytes
-    rest = "." if needed <= said else f"; {said / GB:.0f} GB would take weights of 8 bits, which are not served yet."
+    rest = "." if needed <= said else f"; with int8 or fp8 {ram_for(of.spec, in_eight_bits=True) / GB:.0f} GB."
     return _least("Minimum RAM", needed, said, why + rest)
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from wan22.models.capabilities import GB, Line, capabilities_of
 from wan22.models.catalogue import ModelSpec
-from wan22.models.history import History, SizeHistory
+from wan22.models.history import History, SizeHistory, weights_named
 from wan22.models.needs import flops_for, render_of
 from wan22.tasks import ModelType
 
@@ -240,4 +240,4 @@ def _said(a: History, b: History, measured: tuple[ComparedSize, ...]) -> str:
         return "The two run with different kinds of weights here, whose times can't be compared."
     if not measured:
         return "No size has been rendered by both on this machine with these weights, so no times are compared."
-    return f"Measured here with the {'real' if a.variant == 'dev' else 'demo'} weights on {a.device}."
+    return f"Measured here with {weights_named(a.variant or '')} on {a.device}."

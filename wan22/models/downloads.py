@@ -11,53 +11,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from pathlib import Path
-from typing import Any, Literal, Protocol
 
 from wan22.errors import Cancelled, ServerFault, Wan22Error, WrongState
-from wan22.models.download import DownloadPlan, DownloadProgress
-from wan22.models.verification import Verification, WrongFile, remove
-from wan22.models.weights import Weights
+from wan22.models.in_turn import Run
+from wan22.models.run_status import Kind, RunStatus, State
+from wan22.models.specs import OFFICIAL
+from wan22.models.verification import Check, WrongFile
+from wan22.models.weights import Weights, WeightsPlan
 from wan22.tasks import Failure, ModelType
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["download", "verify"]
-State = Literal["running", "done", "failed", "cancelled"]
-
 THREAD = "wan22-models"
 EVERY_S = 1.0  # between two calls of `on_change`
 CLOSE_S = 3.0  # what a stop waits for: a run ends within about a second, and its parts are kept anyway
-
-
-class Run(Protocol):
-    """What can be watched and stopped: a Download or a Verification."""
-
-    def run(self) -> None:
-        """Blocks until it is done. Raises Cancelled after `cancel`."""
-
-    def cancel(self) -> None:
-        """End it soon. From any thread."""
-
-    def progress(self) -> DownloadProgress:
-        """How it stands now. From any thread."""
-
-
-@dataclass(frozen=True)
-class RunStatus:
-    """How the last run of a model stands. A verification that mends is a download from its first fetched byte on."""
-
-    model_type: ModelType
-    kind: Kind
-    state: State
-    repository: str
-    target: Path
-    progress: DownloadProgress
-    started_at: datetime
-    ended_at: datetime | None = None
-    cancel_requested: bool = False
-    wrong: tuple[WrongFile, ...] = ()  # found by a verification, mended or not
-    error: Failure | None = None
 
 
 @dataclass
@@ -66,7 +33,7 @@ class _Job:
 
     model_type: ModelType
     kind: Kind
-    plan: DownloadPlan
+    plan: WeightsPlan
     run: Run
     asked: tuple[object, ...] = ()  # with what; only the same is joined
     started_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
@@ -96,38 +63,46 @@ class Downloads:
         self._is_closed = False
 
     @property
+    def weights(self) -> Weights:
+        """What there is to fetch, and from where."""
+        return self._weights
+
+    @property
     def bytes_per_s(self) -> float | None:
         """The last speed of any download since the server started; None before the first byte."""
         return self._bytes_per_s
 
-    def plan(self, model_type: ModelType) -> DownloadPlan:
-        """What a download would do. Asks the hub; raises DownloadFailed."""
-        return self._weights.plan(model_type)
+    def plan(self, model_type: ModelType, variant: str = OFFICIAL) -> WeightsPlan:
+        """What a download would do. Asks the hub; raises DownloadFailed, InvalidRequest, WrongState."""
+        return self._weights.plan(model_type, variant)
 
-    def start(self, model_type: ModelType) -> RunStatus:
-        """Fetch what is missing, or join the download that does. Asks the hub before it returns.
+    def start(self, model_type: ModelType, variant: str = OFFICIAL, source: str | None = None) -> RunStatus:
+        """Fetch what is missing, `source` first, or join the download that does. Asks the hub before it returns.
 
-        Raises DownloadFailed, DiskFull before the first byte, and WrongState while the model is verified.
+        Raises DownloadFailed, DiskFull before the first byte, InvalidRequest for a variant or a source that can't be,
+        and WrongState while the model has another run.
         """
-        if status := self._find_running(model_type, "download"):
+        if status := self._join(model_type, variant):
             return status
-        plan = self._weights.plan(model_type)
-        run = self._weights.download(plan)
+        plan = self._weights.plan(model_type, variant)
+        run = self._weights.download(plan, source)
         return self._begin(_Job(model_type, "download", plan, run), run.run)
 
-    def verify(self, model_type: ModelType, *, quick: bool = False, repair: bool = False) -> RunStatus:
+    def verify(
+        self, model_type: ModelType, variant: str = OFFICIAL, *, quick: bool = False, repair: bool = False
+    ) -> RunStatus:
         """Compare every file with the hub's hash, or join the same run; with `repair` fetch what is wrong again.
 
         Raises DownloadFailed, and WrongState while another run of the model is under way.
         """
-        plan = self._weights.plan(model_type)
-        run = Verification(plan, quick=quick)
+        plan = self._weights.plan(model_type, variant)
+        run = Check(plan.plans, quick=quick)
         job = _Job(model_type, "verify", plan, run, asked=(quick, repair))
         return self._begin(job, lambda: self._verify(job, run, repair))
 
-    def wrong_sizes(self, model_type: ModelType) -> tuple[WrongFile, ...]:
-        """The quick check, at once and without a run. Raises DownloadFailed."""
-        check = Verification(self._weights.plan(model_type), quick=True)
+    def quick_check(self, model_type: ModelType, variant: str = OFFICIAL) -> tuple[WrongFile, ...]:
+        """What sizes and headers tell, at once and without a run. Raises DownloadFailed."""
+        check = Check(self._weights.plan(model_type, variant).plans, quick=True)
         check.run()
         return check.wrong
 
@@ -165,10 +140,13 @@ class Downloads:
             if job.watcher:
                 job.watcher.join(max(0.0, until - time.monotonic()))
 
-    def _find_running(self, model_type: ModelType, kind: Kind) -> RunStatus | None:
+    def _join(self, model_type: ModelType, variant: str) -> RunStatus | None:
+        """The same download, if it runs. Raises WrongState if another run of the model does."""
         with self._lock:
             job = self._running(model_type)
-            return _status_of(job) if job and job.kind == kind else None
+            if job and (job.kind, job.plan.variant.name) != ("download", variant):
+                raise _busy(job)
+            return _status_of(job) if job else None
 
     def _running(self, model_type: ModelType) -> _Job | None:
         job = self._jobs.get(model_type)
@@ -180,7 +158,7 @@ class Downloads:
             if self._is_closed:
                 raise WrongState("The server is stopping.", hint="Start it again, then ask again.")
             if running := self._running(job.model_type):
-                if (running.kind, running.asked) != (job.kind, job.asked):
+                if _what(running) != _what(job):
                     raise _busy(running)
                 return _status_of(running)
             self._jobs[job.model_type] = job
@@ -211,17 +189,17 @@ class Downloads:
         else:
             self._end(job, "done")
 
-    def _verify(self, job: _Job, run: Verification, repair: bool) -> None:
+    def _verify(self, job: _Job, run: Check, repair: bool) -> None:
         run.run()
         with self._lock:
             job.wrong = run.wrong
         if repair and run.wrong:
-            remove(job.plan.target, run.wrong)
-            plan = self._weights.plan(job.model_type)
+            run.remove_wrong()
+            plan = self._weights.plan(job.model_type, job.plan.variant.name)
             self._go_on(job, plan, self._weights.download(plan))
             job.run.run()
 
-    def _go_on(self, job: _Job, plan: DownloadPlan, run: Run) -> None:
+    def _go_on(self, job: _Job, plan: WeightsPlan, run: Run) -> None:
         """From here on the job is a download."""
         with self._lock:
             job.kind, job.asked, job.plan, job.run = "download", (), plan, run
@@ -243,35 +221,12 @@ class Downloads:
         self._on_change(status)
 
 
-def event_of(status: RunStatus) -> dict[str, Any]:
-    """What an event says of a run: enough for a bar. The files are in the status."""
-    progress = status.progress
-    return {
-        "model_type": status.model_type.value,
-        "kind": status.kind,
-        "state": status.state,
-        "progress": share_of(progress),
-        "done_bytes": progress.done_bytes,
-        "size_bytes": progress.size_bytes,
-        "bytes_per_s": progress.bytes_per_s,
-        "eta_s": progress.eta_s,
-        "files_done": sum(file.state == "done" for file in progress.files),
-        "files": len(progress.files),
-        "error": status.error.model_dump(mode="json") if status.error else None,
-    }
-
-
 def nothing_runs(model_type: ModelType) -> WrongState:
     """What is said of a cancel that comes too late, or for nothing."""
     return WrongState(
         f"Nothing is being downloaded or verified for {model_type.value}.",
         hint="`GET /api/v1/models/download/progress` has the runs, also those that ended.",
     )
-
-
-def share_of(progress: DownloadProgress) -> float:
-    """How much of all bytes is there, 0 to 1."""
-    return progress.done_bytes / progress.size_bytes if progress.size_bytes else 1.0
 
 
 def _status_of(job: _Job) -> RunStatus:
@@ -287,7 +242,13 @@ def _status_of(job: _Job) -> RunStatus:
         cancel_requested=job.is_cancelled and job.state == "running",
         wrong=job.wrong,
         error=job.error,
+        variant=job.plan.variant.name,
     )
+
+
+def _what(job: _Job) -> tuple[object, ...]:
+    """What makes two runs of a model the same."""
+    return job.kind, job.plan.variant.name, job.asked
 
 
 def _failure_of(error: Wan22Error | None) -> Failure | None:

@@ -15,6 +15,8 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from wan22.models.download.names import is_pickle
+
 MODEL_INDEX = "model_index.json"
 _WEIGHTS = ("diffusion_pytorch_model.safetensors", "model.safetensors")  # as diffusers and transformers name them
 _CONFIG = {
@@ -23,6 +25,7 @@ _CONFIG = {
     "image_processor": "preprocessor_config.json",
 }  # config.json for all other components, which have weights too
 _WITHOUT_WEIGHTS = frozenset(_CONFIG)
+_PICKLE = "a pickle, which can run code when it is read, so that it never is; get these weights as .safetensors"
 _POINTER = b"version https://git-lfs"  # what `git clone` leaves in a weight file's place without Git LFS
 _POINTER_MAX_BYTES = 1_024
 
@@ -33,25 +36,34 @@ def missing_files(folder: Path, required: tuple[str, ...]) -> tuple[str, ...]:
     Looked for: model_index.json, every component that it or `required` names, each with its configuration and, where
     it has weights, with its safetensors file or all shards of its index.
     """
-    listed = _read_json(folder / MODEL_INDEX)
+    listed = read_json(folder / MODEL_INDEX)
     if listed is None:
         return (f"{MODEL_INDEX} (absent or unreadable)",)
     components = dict.fromkeys([*required, *(name for name, value in listed.items() if _is_component(value))])
-    return tuple(chain.from_iterable(_lacking(folder, name) for name in components))
+    return tuple(chain.from_iterable(lacking(folder / name, name) for name in components))
+
+
+def lacking(place: Path, component: str) -> tuple[str, ...]:
+    """What one component lacks in its folder, as `missing_files` says it."""
+    return tuple(_lacking(place, component))
 
 
 def weights_bytes(folder: Path) -> int:
     """Bytes on disk of all safetensors files of the components in `folder`; 0 if it is not there."""
-    return sum(_size(path) for path in folder.glob("*/*.safetensors"))
+    return sum(size(path) for path in folder.glob("*/*.safetensors"))
 
 
 def parameters(folder: Path) -> dict[str, int]:
     """How many numbers the weights of each component are, from the headers of its files; empty if there are none."""
     counts: dict[str, int] = {}
     for path in sorted(folder.glob("*/*.safetensors")):
-        count = _parameters_in(path, _size(path), path.stat().st_mtime_ns)
-        counts[path.parent.name] = counts.get(path.parent.name, 0) + count
+        counts[path.parent.name] = counts.get(path.parent.name, 0) + parameters_in(path)
     return counts
+
+
+def parameters_in(path: Path) -> int:
+    """How many numbers one safetensors file holds."""
+    return _parameters_in(path, size(path), path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=256)  # the headers of a large model's shards are a few hundred kB each, and every plan asks
@@ -83,39 +95,43 @@ def _is_component(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(isinstance(part, str) for part in value)
 
 
-def _lacking(folder: Path, component: str) -> Iterator[str]:
-    config = f"{component}/{_CONFIG.get(component, 'config.json')}"
-    if not (folder / component).is_dir():
+def _lacking(place: Path, component: str) -> Iterator[str]:
+    config = _CONFIG.get(component, "config.json")
+    if not place.is_dir():
         yield f"{component}/"
-    elif _size(folder / config) == 0:
-        yield config
+    elif size(place / config) == 0:
+        yield f"{component}/{config}"
     elif component not in _WITHOUT_WEIGHTS:
-        yield from _lacking_weights(folder / component)
+        yield from _lacking_weights(place, component)
 
 
-def _lacking_weights(folder: Path) -> Iterator[str]:
+def _lacking_weights(folder: Path, component: str) -> Iterator[str]:
     index = next((path for name in _WEIGHTS if (path := folder / f"{name}.index.json").exists()), None)
     if index is None:
         whole = next((name for name in _WEIGHTS if (folder / name).exists()), _WEIGHTS[0])
-        yield from _lacking_shards(folder, [whole])
+        pickle = next((path.name for path in sorted(folder.iterdir()) if is_pickle(path.name)), None)
+        if pickle and not (folder / whole).exists():
+            yield f"{component}/{pickle} ({_PICKLE})"
+        else:
+            yield from _lacking_shards(folder, component, [whole])
         return
-    shards = (_read_json(index) or {}).get("weight_map")
+    shards = (read_json(index) or {}).get("weight_map")
     if isinstance(shards, dict) and shards:
-        yield from _lacking_shards(folder, sorted({str(shard) for shard in shards.values()}))
+        yield from _lacking_shards(folder, component, sorted({str(shard) for shard in shards.values()}))
     else:
-        yield f"{folder.name}/{index.name} (unreadable)"
+        yield f"{component}/{index.name} (unreadable)"
 
 
-def _lacking_shards(folder: Path, names: list[str]) -> Iterator[str]:
+def _lacking_shards(folder: Path, component: str, names: list[str]) -> Iterator[str]:
     for name in names:
-        size = _size(folder / name)
-        if size == 0:
-            yield f"{folder.name}/{name}"
-        elif size < _POINTER_MAX_BYTES and (folder / name).read_bytes().startswith(_POINTER):
-            yield f"{folder.name}/{name} (only a Git LFS pointer)"
+        found = size(folder / name)
+        if found == 0:
+            yield f"{component}/{name}"
+        elif found < _POINTER_MAX_BYTES and (folder / name).read_bytes().startswith(_POINTER):
+            yield f"{component}/{name} (only a Git LFS pointer)"
 
 
-def _size(path: Path) -> int:
+def size(path: Path) -> int:
     """Bytes of a file; 0 for what is absent, unreadable or no file."""
     try:
         return path.stat().st_size if path.is_file() else 0
@@ -123,7 +139,7 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def read_json(path: Path) -> dict[str, Any] | None:
     """The object in a JSON file, or None."""
     try:
         content = json.loads(path.read_bytes())

@@ -10,6 +10,7 @@ from math import ceil
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from wan22.models.specs import DEMO, OFFICIAL
 from wan22.tasks import Run
 
 
@@ -43,7 +44,7 @@ class History(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     variant: str | None = Field(
-        description="dev: the real weights, demo: the small shipped ones; null: there are none."
+        description="Of the weights: dev are the official ones, demo the small shipped ones; null: there are none."
     )
     device: str | None = Field(description="cpu, cuda:0 or mps; null if the one of the settings is not there.")
     runs: int = Field(
@@ -84,6 +85,11 @@ def others_of(runs: Sequence[Run], variant: str | None, device: str | None) -> t
     """The same for every other pair of weights and device that ran, the newest first."""
     pairs = dict.fromkeys((run.variant, run.device) for run in runs)
     return tuple(history_of(runs, *pair) for pair in pairs if pair != (variant, device))
+
+
+def weights_named(variant: str) -> str:
+    """A variant in words."""
+    return {OFFICIAL: "the real weights", DEMO: "the demo weights"}.get(variant, f"the weights {variant}")
 
 
 def spread_of(seconds: Iterable[float | None]) -> Spread:
@@ -132,7 +138,7 @@ def _highest(runs: Sequence[Run]) -> int | None:
 def _said(count: int, completed: int, variant: str | None, device: str | None) -> str:
     if variant is None:
         return "There are no weights to run this model with, so nothing is measured."
-    where = f"with the {'real' if variant == 'dev' else 'demo'} weights on {device or 'the device of the settings'}"
+    where = f"with {weights_named(variant)} on {device or 'the device of the settings'}"
     if not count:
         return f"No task of this model has ended yet {where}, so nothing is measured."
     return f"{completed} of the last {count} tasks {where} completed."

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from wan22.errors import InvalidRequest
-from wan22.models.loras.fit import Transformer, fits, transformer_in
+from wan22.models.loras.fit import Transformer, fits, transformer_of
 from wan22.models.loras.folders import Lora, Loras
 from wan22.models.variants import Variant
 from wan22.tasks import Choice, Draft, LoraUse, ModelType
@@ -46,7 +46,7 @@ def with_fast(draft: Draft, variant: Variant, loras: Loras) -> tuple[Draft, Choi
 def _best(draft: Draft, variant: Variant, loras: Loras) -> Lora:
     """The last by name of those that fit, whole pairs first: versions are numbered upwards."""
     model = variant.spec.model_type
-    found = sorted(_candidates(model, loras, transformer_in(variant.path)), key=lambda one: (len(one.files), one.name))
+    found = sorted(_candidates(model, loras, transformer_of(variant)), key=lambda one: (len(one.files), one.name))
     if found:
         return found[-1]
     cure = f"put {_TO_FETCH[model]} into {loras.folders[0]}" if loras.folders else "leave preset out"

@@ -1,127 +1,199 @@
-"""Which weights of a model are on disk and which are used: `dev`, the real ones, or `demo`, the small shipped ones.
+"""Which weights of a model are used: the best that are whole on disk, the ones that were asked for, or the demo's.
 
-Looks, and downloads, checks or loads nothing; what the demo weights are is in `demo_weights`.
+What is on disk, `shelf` finds; what the demo weights are is in `demo_weights`. Downloads, checks and loads nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
-from wan22.errors import ModelMissing
+from wan22.errors import ConfigurationError, ModelCorrupt, ModelMissing
 from wan22.models import demo_weights, files
-from wan22.models.catalogue import DEMO_NATIVE_AREA, SPECS, Defaults, ModelSpec
+from wan22.models.catalogue import SPECS, Defaults, ModelSpec, VariantSpec, variants_with
+from wan22.models.elsewhere import Elsewhere
+from wan22.models.needs import EIGHT_BIT_BYTES
+from wan22.models.parts import Parts
 from wan22.models.rules import model_type_of
+from wan22.models.shelf import Shelf, VariantReport
+from wan22.models.specs import DEMO, OFFICIAL
 from wan22.settings import ModelsSettings
 from wan22.tasks import Draft, ModelType
+from wan22.tasks.request import EIGHT_BITS
 
-DTYPE_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
+__all__ = ["DTYPE_BYTES", "Models", "Variant", "VariantReport"]
 
-VariantName = Literal["dev", "demo"]
+DTYPE_BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": EIGHT_BIT_BYTES, "fp8": EIGHT_BIT_BYTES}
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One set of weights of a model, with what differs for it from the model's own figures."""
+    """One set of weights of a model on disk, with what differs for it from the model's own figures."""
 
     spec: ModelSpec
-    name: VariantName
-    path: Path
+    name: str
+    path: Path  # of what is the variant's own
     native_area: int | None  # pixels that larger sizes are rendered near to; None: any size is rendered as asked
     defaults: Defaults
-    why: str = ""  # it is used and not the other one, in words for people
+    why: str = ""  # it is used and not another one, in words for people
+    parts: Parts = field(default_factory=lambda: Parts(Path()))
+    precision: str = ""  # of the transformers on disk
 
+    @property
+    def is_demo(self) -> bool:
+        """True for the small weights that ship with the package."""
+        return self.name == DEMO
 
-@dataclass(frozen=True)
-class VariantReport:
-    """How the real weights of a model stand: `why` is for people, `missing` names paths inside `path`."""
+    @property
+    def stored(self) -> str | None:
+        """int8 or fp8 where the transformers lie in these 8 bits as they are used; None where any dtype can be made.
 
-    state: Literal["ready", "partial", "missing"]
-    why: str
-    path: Path | None = None
-    missing: tuple[str, ...] = ()
+        ComfyUI's fp8 can be widened, since it is read by our own hand.
+        """
+        return self.precision if self.precision in EIGHT_BITS and self.parts.config is None else None
+
+    def transformer_config(self) -> Mapping[str, object]:
+        """The config.json of its transformers. Raises ModelCorrupt if it can't be read."""
+        path = self.parts.place("transformer") / "config.json"
+        config = self.parts.config or files.read_json(path)
+        if config is None:
+            raise ModelCorrupt(f"{path} can't be read. Put it there again, as it is in its repository.")
+        return config
 
 
 class Models:
-    """The models' folders. Every call looks at the disk again, so that weights may arrive while the server runs."""
+    """The models' folders. Every call looks at the disk again, so that weights may arrive while the server runs.
+
+    Raises ConfigurationError where a file in `variants` beside `home_models` is wrong, or models.variant is no name.
+    """
 
     def __init__(self, settings: ModelsSettings, home_models: Path, *, demos: Path = demo_weights.SHIPPED) -> None:
-        self._wanted = settings.variant
-        self._roots = (*settings.models_dirs, home_models)
-        self._demos = demos
+        self._known = variants_with(home_models.parent / "variants")
+        self._wanted = self._checked(settings.variant)
+        roots = (*settings.models_dirs, home_models)
+        elsewhere = Elsewhere(hf_cache=settings.use_hf_cache, comfyui_dirs=settings.comfyui_dirs)
+        self.shelf = Shelf(roots, demos, self._known, elsewhere)
+
+    def variants(self, model_type: ModelType) -> tuple[VariantSpec, ...]:
+        """All that are known of a model, the ones that auto prefers first."""
+        return tuple(self._known[model_type].values())
+
+    def known(self, model_type: ModelType, name: str) -> VariantSpec:
+        """The variant of that name, on disk or not. Raises ModelMissing that lists the names."""
+        if found := self._known[model_type].get(name):
+            return found
+        names = ", ".join(self._known[model_type])
+        raise ModelMissing(f"{model_type.value} has no variant {name!r:.60}; it has {names}. Name one of these.")
 
     def get(self, model_type: ModelType) -> Variant:
-        """The variant to use by the settings. Raises ModelMissing where only `dev` is allowed and it is not whole."""
-        if self._wanted == "demo":
-            return self._demo(SPECS[model_type], f"The setting models.variant is demo. {demo_weights.ABOUT}")
+        """The variant to use by the settings. Raises ModelMissing where only one is allowed and it is not whole."""
+        if self._wanted == DEMO:
+            return self._demo(model_type, f"The setting models.variant is demo. {demo_weights.ABOUT}")
+        if self._wanted != "auto":
+            return self.named(model_type, self._wanted)
         report = self.describe(model_type)
-        if report.state == "ready" or self._wanted == "dev":
-            return self._dev(SPECS[model_type], report)
-        return self._demo(SPECS[model_type], f"{report.why} {demo_weights.ABOUT}")
+        if report.state == "ready":
+            return self._real(model_type, report)
+        return self._demo(model_type, f"{report.why} {demo_weights.ABOUT}")
 
     def for_draft(self, draft: Draft) -> Variant:
-        """The variant of the model that the draft names. Raises InvalidRequest with all three where it names none."""
-        return self.get(model_type_of(draft))
+        """The variant to use for the draft's model: where 8 bits are asked for, one that is kept in them, if there is.
+
+        Raises InvalidRequest with all three models where it names none, ModelMissing as `get`.
+        """
+        model_type = model_type_of(draft)
+        return self._kept_in(draft.quantization, model_type) or self.get(model_type)
 
     def named(self, model_type: ModelType, name: str) -> Variant:
-        """The variant of that name, as a plan made earlier has it. Raises ModelMissing if `dev` is no longer whole."""
-        if name == "dev":
-            return self._dev(SPECS[model_type], self.describe(model_type))
-        return self._demo(SPECS[model_type], "It was planned so.")
+        """The variant of that name, as a plan made earlier has it. Raises ModelMissing if it is not whole any more."""
+        if name == DEMO:
+            return self._demo(model_type, "It was planned so.")
+        report = self.describe(model_type, name)
+        if report.state != "ready":
+            raise ModelMissing(f"{report.why} {self._cure(model_type, name)}")
+        return self._real(model_type, report)
 
-    def describe(self, model_type: ModelType) -> VariantReport:
-        """How the real weights stand: the first whole folder, else the first that is there in part."""
-        spec = SPECS[model_type]
-        partial = None
-        for path in self._folders(spec):
-            missing = files.missing_files(path, spec.components)
-            if not missing:
-                return VariantReport("ready", f"The real weights of {model_type.value} are in {path}.", path)
-            partial = partial or VariantReport("partial", _partial(model_type, path, missing), path, missing)
-        searched = ", ".join(str(root) for root in self._roots)
-        why = f"The real weights of {model_type.value} are not on disk: no folder {spec.slug}/dev in {searched}."
-        return partial or VariantReport("missing", why)
+    def describe(self, model_type: ModelType, name: str | None = None) -> VariantReport:
+        """How the variant of that name stands; without one, the first real one that is whole, else `dev`.
+
+        Raises ModelMissing for a name that is none.
+        """
+        if name is not None:
+            return self.shelf.look(self.known(model_type, name))
+        reports = (self.shelf.look(variant) for variant in self.variants(model_type) if not variant.is_demo)
+        ready = next((report for report in reports if report.state == "ready"), None)
+        return ready or self.describe(model_type, OFFICIAL)
 
     def weights_bytes(self, variant: Variant) -> int:
         """Bytes of the variant's weights on disk, all components."""
-        return files.weights_bytes(variant.path)
+        return variant.parts.weights_bytes(variant.spec.components)
 
     def loaded_bytes(self, variant: Variant, precision: Mapping[str, str]) -> int:
         """Bytes of the variant's weights once loaded with these dtypes (transformer, text_encoder, vae)."""
-        counts = files.parameters(variant.path)
-        return sum(count * DTYPE_BYTES[precision[name.removesuffix("_2")]] for name, count in counts.items())
+        width = {part: DTYPE_BYTES[name] for part, name in precision.items()}
+        return variant.parts.loaded_bytes(variant.spec.components, width)
 
-    def place_for(self, spec: ModelSpec) -> Path:
-        """The folder where the real weights are looked for first, whether it is there or not."""
-        return self._roots[0] / spec.slug / "dev"
+    def place_for(self, spec: ModelSpec, name: str = OFFICIAL) -> Path:
+        """The folder where a variant is looked for first, whether it is there or not."""
+        return self.shelf.place_for(self.known(spec.model_type, name))
 
-    def place_to_fetch(self, spec: ModelSpec) -> Path:
-        """Where its real weights are, whole or in part, else where they are looked for first."""
-        return self.describe(spec.model_type).path or self.place_for(spec)
+    def place_to_fetch(self, spec: ModelSpec, name: str = OFFICIAL) -> Path:
+        """Where a variant is among our own folders, whole or in part, else where it is looked for first."""
+        report = self.describe(spec.model_type, name)
+        own = self.shelf.own_folders(self.known(spec.model_type, name))
+        if report.path in own and report.path:
+            return report.path
+        return own[0] if own else self.place_for(spec, name)
 
-    def _dev(self, spec: ModelSpec, report: VariantReport) -> Variant:
-        if report.state != "ready" or report.path is None:
-            raise ModelMissing(f"{report.why} {self._cure(spec)}")
-        return Variant(spec, "dev", report.path, native_area=None, defaults=spec.defaults, why=report.why)
+    def _kept_in(self, asked: str | None, model_type: ModelType) -> Variant | None:
+        """The variant in diffusers layout that is kept in the asked 8 bits, if it is whole and any is allowed."""
+        if self._wanted != "auto" or asked not in EIGHT_BITS:
+            return None
+        named = (one for one in self.variants(model_type) if (one.layout, one.precision) == ("folder", asked))
+        reports = (self.shelf.look(one) for one in named)
+        ready = next((report for report in reports if report.state == "ready"), None)
+        return self._real(model_type, ready) if ready else None
 
-    def _demo(self, spec: ModelSpec, why: str) -> Variant:
-        path = self._demos / spec.slug
-        return Variant(spec, "demo", path, native_area=DEMO_NATIVE_AREA, defaults=spec.demo_defaults, why=why)
+    def _real(self, model_type: ModelType, report: VariantReport) -> Variant:
+        return self._variant(self.known(model_type, report.name), report, report.why)
 
-    def _folders(self, spec: ModelSpec) -> list[Path]:
-        places = (files.child(files.child(root, spec.slug), "dev") for root in self._roots)
-        return [path for path in places if path.is_dir()]
+    def _demo(self, model_type: ModelType, why: str) -> Variant:
+        variant = self.known(model_type, DEMO)
+        return self._variant(variant, self.shelf.look(variant), why)
 
-    def _cure(self, spec: ModelSpec) -> str:
-        return (
-            f"Run `wan22 models download {spec.model_type.value.lower()}`, or set models.variant to auto for the demo "
-            "weights."
+    def _variant(self, known: VariantSpec, report: VariantReport, why: str) -> Variant:
+        if report.parts is None or report.path is None:
+            raise ModelMissing(f"{report.why} {self._cure(known.model_type, known.name)}")
+        return Variant(
+            SPECS[known.model_type],
+            known.name,
+            report.path,
+            known.native_area,
+            known.defaults,
+            why,
+            parts=report.parts,
+            precision=known.precision,
         )
 
+    def _cure(self, model_type: ModelType, name: str) -> str:
+        demo = "" if self._wanted == "auto" else ", or set models.variant to auto for what is there"
+        return f"{cure_of(self.known(model_type, name))[:-1]}{demo}."
 
-def _partial(model_type: ModelType, path: Path, missing: tuple[str, ...]) -> str:
-    named = ", ".join(missing[:3])
-    more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-    return f"The real weights of {model_type.value} in {path} are not whole: missing {named}{more}."
+    def _checked(self, wanted: str) -> str:
+        names = dict.fromkeys(["auto", *(name for known in self._known.values() for name in known)])
+        if wanted not in names:
+            raise ConfigurationError(
+                f"The setting models.variant can't be used: {wanted!r:.60} is none of {', '.join(names)}. Correct it "
+                "where it was set: in --variant, or among the settings."
+            )
+        return wanted
+
+
+def cure_of(variant: VariantSpec) -> str:
+    """How to get a variant that is not whole."""
+    model = variant.model_type.value.lower()
+    if variant.repository is None:
+        return f"Run `wan22 models convert {model} --to {variant.precision}`, or put its files there."
+    named = "" if variant.name == OFFICIAL else f" --variant {variant.name}"
+    return f"Run `wan22 models download {model}{named}`."

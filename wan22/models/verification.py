@@ -13,15 +13,17 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
-from wan22.errors import Cancelled, ServerFault
+from wan22.errors import Cancelled, ModelCorrupt, ServerFault
 from wan22.models.download import DownloadPlan, DownloadProgress, FileProgress, WantedFile
 from wan22.models.download.disk import read_json, write_json
 from wan22.models.download.manifest import OURS
 from wan22.models.download.pace import Clock
 from wan22.models.download.part import hash_of
 from wan22.models.download.progress import Meter
+from wan22.models.headers import check_header
+from wan22.models.in_turn import InTurn
 
-Fault = Literal["missing", "wrong size", "wrong content"]
+Fault = Literal["missing", "wrong size", "damaged header", "wrong content"]
 
 _RECORD = "checked.json"
 _BLOCK = 1 << 20  # bytes that are hashed at once: progress goes by these steps
@@ -44,7 +46,10 @@ class LastCheck:
 
 
 class Verification:
-    """Reads the files of `plan`, one after the other. One object is one run; `quick` compares sizes alone."""
+    """Reads the files of `plan`, one after the other. One object is one run.
+
+    `quick` looks at sizes, and at the headers of weight files; it hashes nothing.
+    """
 
     def __init__(self, plan: DownloadPlan, *, quick: bool = False) -> None:
         self._plan = plan
@@ -90,6 +95,24 @@ class Verification:
         if self._stop.is_set():
             self._meter.enter("cancelled")
             raise Cancelled("The verification was cancelled.", hint="Start it again: it begins with the first file.")
+
+
+class Check(InTurn):
+    """Verifications of a variant's folders, one after the other, as one run."""
+
+    def __init__(self, plans: Sequence[DownloadPlan], *, quick: bool = False) -> None:
+        self._checks = {plan.target: Verification(plan, quick=quick) for plan in plans}
+        super().__init__(tuple(self._checks.values()))
+
+    @property
+    def wrong(self) -> tuple[WrongFile, ...]:
+        """What was found so far, in all folders."""
+        return tuple(file for check in self._checks.values() for file in check.wrong)
+
+    def remove_wrong(self) -> None:
+        """Take what was found wrong away, so that a download fetches it. Raises ServerFault."""
+        for target, check in self._checks.items():
+            remove(target, check.wrong)
 
 
 def remove(target: Path, wrong: Sequence[WrongFile]) -> None:
@@ -149,6 +172,11 @@ def _fault_at(path: Path, file: WantedFile, *, quick: bool, each: Callable[[], N
     try:
         if path.stat().st_size != file.size:
             return "wrong size"
-        return None if quick or hash_of(path, file, each) == file.digest else "wrong content"
+        if quick:
+            check_header(path)
+            return None
+        return None if hash_of(path, file, each) == file.digest else "wrong content"
+    except ModelCorrupt:
+        return "damaged header"
     except OSError:  # not there, or not ours to read: either way it can't be loaded
         return "missing"

@@ -6,9 +6,13 @@ may take seconds.
 
 from __future__ import annotations
 
+import glob
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from wan22.models.catalogue import SPECS, ModelSpec
+from wan22.errors import DiskFull, DownloadFailed, FieldError, InvalidRequest, WrongState
+from wan22.models.catalogue import SPECS, VariantSpec
 from wan22.models.download import (
     Download,
     DownloadPlan,
@@ -19,14 +23,76 @@ from wan22.models.download import (
     LocalFolder,
     MirrorSource,
     Options,
+    PlannedFile,
+    Renamed,
     Source,
     choose,
     make_plan,
 )
 from wan22.models.download.manifest import find_manifest
-from wan22.models.variants import Models
+from wan22.models.download.plan import SPARE_BYTES
+from wan22.models.in_turn import InTurn
+from wan22.models.shelf import rest_of
+from wan22.models.specs import OFFICIAL
+from wan22.models.variants import Models, cure_of
 from wan22.settings import DownloadSettings
 from wan22.tasks import ModelType
+
+
+@dataclass(frozen=True)
+class WeightsPlan:
+    """What is missing of a variant, by repository: its own first, then the official one for what it does not have."""
+
+    variant: VariantSpec
+    plans: tuple[DownloadPlan, ...]
+
+    @property
+    def listing(self) -> Listing:
+        """Of the variant's own repository, or of the official one where nothing else is to be fetched."""
+        return self.plans[0].listing
+
+    @property
+    def target(self) -> Path:
+        """The folder that files of `listing` come into."""
+        return self.plans[0].target
+
+    @property
+    def files(self) -> tuple[PlannedFile, ...]:
+        """Of all repositories."""
+        return tuple(file for plan in self.plans for file in plan.files)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all files."""
+        return sum(plan.chosen.size for plan in self.plans)
+
+    @property
+    def missing_bytes(self) -> int:
+        """Bytes still to fetch."""
+        return sum(plan.missing_bytes for plan in self.plans)
+
+    @property
+    def free_bytes(self) -> int:
+        """On the fullest of the disks that they come to."""
+        return min(plan.free_bytes for plan in self.plans)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the disk takes it and keeps some space free; two disks are taken for one."""
+        return self.missing_bytes == 0 or self.missing_bytes + SPARE_BYTES <= self.free_bytes
+
+    def seconds_at(self, bytes_per_s: float | None) -> float | None:
+        """How long the fetching would take at a speed, as the last one; None where it is not known."""
+        return self.missing_bytes / bytes_per_s if bytes_per_s else None
+
+    def refuse_what_does_not_fit(self) -> None:
+        """Raises DiskFull with both figures unless `fits`."""
+        if not self.fits:
+            raise DiskFull(
+                f"{self.listing.repository} needs {self.missing_bytes:,} bytes more in {self.target} and "
+                f"{SPARE_BYTES:,} to spare, and {self.free_bytes:,} bytes are free there.",
+                hint="Nothing was fetched. Free space, or name a folder on another disk with models.models_dirs.",
+            )
 
 
 class Weights:
@@ -36,41 +102,129 @@ class Weights:
         self._models = models
         self._settings = settings
 
-    def plan(self, model_type: ModelType) -> DownloadPlan:
-        """What is missing of a model. Raises DownloadFailed where neither the hub nor its folder can list the files."""
-        spec = SPECS[model_type]
-        target = self._models.place_to_fetch(spec)
-        listing = self._listing(spec, target)
-        return make_plan(listing, choose(listing, _patterns(spec)), target)
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """What may be asked first, by the name that a caller gives it, with the address or folder of each."""
+        mirrors = {f"mirror-{number}": said for number, said in enumerate(self._settings.mirrors, 1)}
+        folders = {f"folder-{number}": said for number, said in enumerate(self._settings.folders, 1)}
+        return {"hub": self._settings.hub, **mirrors, **folders}
 
-    def download(self, plan: DownloadPlan) -> Download:
-        """A download of what is planned, ready to run. Raises DiskFull if it does not fit."""
+    def faults(self, model_type: ModelType, variant: str = OFFICIAL, source: str | None = None) -> list[FieldError]:
+        """What is wrong with these names, one for each; a variant without a source is named with its cure."""
+        known = {one.name: one for one in self._models.variants(model_type)}
+        found = known.get(variant)
+        wrong = []
+        if found is None:
+            fetched = [name for name, one in known.items() if one.repository]
+            wrong.append(FieldError("variant", f"must be one of {', '.join(fetched)}", variant))
+        elif found.repository is None:
+            cure = "it comes with the server" if found.is_demo else f"it has no source. {cure_of(found)}"
+            wrong.append(FieldError("variant", f"can't be fetched: {cure}", variant))
+        if source is not None and source not in self.sources:
+            wrong.append(FieldError("source", f"must be one of {', '.join(self.sources)}", source))
+        return wrong
+
+    def plan(self, model_type: ModelType, variant: str = OFFICIAL) -> WeightsPlan:
+        """What is missing of a variant.
+
+        Raises InvalidRequest for one that is not known or has no source, WrongState for one that another program has,
+        and DownloadFailed where neither the hub nor a folder of it can list the files.
+        """
+        if wrong := self.faults(model_type, variant):
+            raise InvalidRequest(wrong)
+        found = self._models.known(model_type, variant)
+        plans = (self._plan_folder(found),) if found.layout == "folder" else self._plan_files(found)
+        return WeightsPlan(found, plans)
+
+    def download(self, plan: WeightsPlan, source: str | None = None) -> InTurn:
+        """A download of what is planned, ready to run, which asks `source` first.
+
+        Raises DiskFull if it does not fit, InvalidRequest for a source that the settings do not have.
+        """
+        if wrong := self.faults(plan.variant.model_type, plan.variant.name, source):
+            raise InvalidRequest(wrong)
         plan.refuse_what_does_not_fit()
         options = Options(
             parallel=self._settings.parallel,
             max_bytes_per_s=self._settings.max_bytes_per_s,
             stall_s=self._settings.stall_s,
         )
-        return Download(plan, self._sources(plan.listing.repository), options)
+        there = {f"{component}/{file.name}": file.path for component, file in plan.variant.files.items()}
+        return InTurn(
+            [Download(one, self._sources(one.listing.repository, source, there), options) for one in plan.plans]
+        )
 
-    def _listing(self, spec: ModelSpec, target: Path) -> Listing:
+    def _plan_folder(self, variant: VariantSpec) -> DownloadPlan:
+        report = self._models.describe(variant.model_type, variant.name)
+        if report.owner:
+            raise _lent(variant, str(report.path), report.owner)
+        return self._planned(variant, _patterns(SPECS[variant.model_type].components))
+
+    def _plan_files(self, variant: VariantSpec) -> tuple[DownloadPlan, ...]:
+        lent = self._models.shelf.lent(variant)
+        own = [f"{name}/{glob.escape(file.name)}" for name, file in variant.files.items() if name not in lent]
+        plans = [self._planned(variant, own)] if own else []
+        spec, official = SPECS[variant.model_type], self._models.known(variant.model_type, OFFICIAL)
+        if self._needs(variant, self._models.place_to_fetch(spec)):
+            rest = [name for name in rest_of(spec) if name in spec.components]
+            plans.append(self._planned(official, (*_patterns(rest), "transformer/config.json")))
+        if not plans:
+            raise _lent(variant, "its folders", "other programs'")
+        return tuple(plans)
+
+    def _needs(self, variant: VariantSpec, official: Path) -> bool:
+        """Whether what its single files lack is nowhere, or is what was fetched into the official variant's folder."""
+        donors = (self._models.shelf.donor(variant, name) for name in rest_of(SPECS[variant.model_type]))
+        return any(donor is None or donor == official for donor in donors)
+
+    def _planned(self, variant: VariantSpec, patterns: Iterable[str]) -> DownloadPlan:
+        target = self._models.place_to_fetch(SPECS[variant.model_type], variant.name)
+        listing = _renamed(self._listing(variant, target), variant)
+        return make_plan(listing, choose(listing, patterns), target)
+
+    def _listing(self, variant: VariantSpec, target: Path) -> Listing:
         """The hub's, of the commit that the folder was begun with, so that no two are ever mixed."""
+        repository = variant.repository or ""
         kept = find_manifest(target)
-        revision = kept.commit if kept and kept.repository == spec.repository else spec.revision
-        return Hub(self._hub(spec.repository)).find_listing(revision, target)
+        revision = kept.commit if kept and kept.repository == repository else variant.revision
+        return Hub(self._hub(repository)).find_listing(revision, target)
 
     def _hub(self, repository: str) -> HubSource:
         return HubSource(repository, self._settings.hub, self._settings.token)
 
-    def _sources(self, repository: str) -> list[Source]:
-        """In the order in which they are asked."""
+    def _sources(self, repository: str, first: str | None, there: Mapping[str, str]) -> list[Source]:
+        """In the order in which they are asked: the one that was named, then as `sources` has them."""
         mirrors = [MirrorSource(repository, endpoint) for endpoint in self._settings.mirrors]
-        return [self._hub(repository), *mirrors, *(_folder(said, repository) for said in self._settings.folders)]
+        folders = [_folder(said, repository) for said in self._settings.folders]
+        all_of_them: list[Source] = [self._hub(repository), *mirrors, *folders]
+        named = dict(zip(self.sources, all_of_them, strict=True))
+        order = sorted(named, key=lambda name: name != first)  # which keeps the order of the others
+        return [Renamed(named[name], there) for name in order]
 
 
-def _patterns(spec: ModelSpec) -> tuple[str, ...]:
+def _patterns(components: Iterable[str]) -> tuple[str, ...]:
     """All that loading reads; examples and pictures of a repository are left."""
-    return ("model_index.json", *(f"{component}/*" for component in spec.components))
+    return ("model_index.json", *(f"{component}/*" for component in components))
+
+
+def _renamed(listing: Listing, variant: VariantSpec) -> Listing:
+    """The listing with single files where they belong on disk. Raises DownloadFailed where one is another version."""
+    ours = {file.path: f"{component}/{file.name}" for component, file in variant.files.items()}
+    files = tuple(replace(file, path=ours.get(file.path, file.path)) for file in listing.files)
+    known = {f"{component}/{file.name}": file.sha256 for component, file in variant.files.items() if file.sha256}
+    if other := next((file for file in files if known.get(file.path, file.digest) != file.digest), None):
+        raise DownloadFailed(
+            f"{other.path} of {listing.repository} at {listing.commit} has another sha256 than the variant names.",
+            hint="Nothing was fetched. Correct the sha256 or the revision in the file that describes the variant.",
+        )
+    return replace(listing, files=files)
+
+
+def _lent(variant: VariantSpec, path: str, owner: str) -> WrongState:
+    return WrongState(
+        f"{variant.name} of {variant.model_type.value} is whole in {path}, {owner}, and used from there.",
+        hint="To have a copy of its own, set models.use_hf_cache to false or leave models.comfyui_dirs empty.",
+    )
 
 
 def _folder(said: str, repository: str) -> Source:

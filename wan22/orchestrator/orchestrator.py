@@ -6,6 +6,7 @@ The phases themselves are `pipelines`, the files `media`, the loaded models `res
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -18,13 +19,13 @@ from wan22.models import demo_weights
 from wan22.models.loras.folders import Loras
 from wan22.models.loras.uses import files_of
 from wan22.models.variants import Models
-from wan22.orchestrator.residency import ModelKey, Residency
+from wan22.orchestrator.residency import ModelKey, Residency, Resident
 from wan22.pipelines.adapters import Adapter, put_on
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.loader import load
 from wan22.pipelines.phases import decode, denoise, encode_image, encode_text
 from wan22.queue.reporter import RunReporter
-from wan22.tasks import Artifact, ImageRef, Phase, Plan, Reporter, Task
+from wan22.tasks import Artifact, ImageRef, ModelType, Phase, Plan, Reporter, Task
 
 logger = logging.getLogger(__name__)
 
@@ -64,15 +65,20 @@ class Orchestrator:
         reporter.phase(Phase.LOADING)
         with ExitStack() as undo:
             undo.callback(self._discard, task)
-            with self._residency.lease(
-                model_key(task), self._weights_bytes(task), lambda: self._load(task, reporter)
-            ) as model:
+            with self._residency.lease(*self._wanted(task.request.model_type, task.plan, reporter)) as model:
                 model.reset_peak()
                 put_on(model, self._adapters(task, len(model.experts)))
                 artifacts = self._make(model, task, fence, reporter)
                 peak = model.peak_vram_bytes()
             undo.pop_all()
         return RunResult(artifacts, peak)
+
+    def load(self, model_type: ModelType, plan: Plan, reporter: Reporter) -> Resident[LoadedModel]:
+        """Have the model in memory as `plan` wants it, before any task does; in the thread that calls `run`.
+
+        Does nothing where it is there. Raises ModelMissing, ModelCorrupt, OutOfMemory, and Cancelled by the reporter.
+        """
+        return self._residency.hold(*self._wanted(model_type, plan, reporter))
 
     def _make(self, model: LoadedModel, task: Task, fence: int, reporter: RunReporter) -> tuple[Artifact, ...]:
         request, render = task.request, task.plan.render
@@ -107,22 +113,24 @@ class Orchestrator:
     def _open(self, ref: ImageRef | None) -> Image | None:
         return self._uploads.open(ref) if ref else None
 
-    def _weights_bytes(self, task: Task) -> int:
-        variant = self._models.named(task.request.model_type, task.plan.variant)
-        return self._models.loaded_bytes(variant, task.plan.precision)
+    def _wanted(
+        self, model_type: ModelType, plan: Plan, reporter: Reporter
+    ) -> tuple[ModelKey, int, Callable[[], LoadedModel]]:
+        """What residency is asked for: which model, how large it will be, and how it is loaded."""
+        variant = self._models.named(model_type, plan.variant)
 
-    def _load(self, task: Task, reporter: Reporter) -> LoadedModel:
-        variant = self._models.named(task.request.model_type, task.plan.variant)
-        if variant.name == "demo":
-            demo_weights.verify(variant.path)
-        return load(variant.path, task.request.model_type, plan=task.plan, reporter=reporter)
+        def load_it() -> LoadedModel:
+            if variant.is_demo:
+                demo_weights.verify(variant.path)
+            return load(variant.parts, model_type, plan=plan, reporter=reporter)
+
+        return key_of(model_type, plan), self._models.loaded_bytes(variant, plan.precision), load_it
 
 
-def model_key(task: Task) -> ModelKey:
-    """The loaded model that this task needs."""
-    plan: Plan = task.plan
+def key_of(model_type: ModelType, plan: Plan) -> ModelKey:
+    """The loaded model that a task with this plan needs."""
     return ModelKey(
-        model_type=task.request.model_type.value,
+        model_type=model_type.value,
         variant=plan.variant,
         device=plan.device,
         precision=tuple(sorted(plan.precision.items())),

@@ -5,11 +5,19 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 
-from wan22.errors import FieldError
-from wan22.hardware.choose import choose_device, choose_offload, choose_precision, gpu_of
+from wan22.errors import FieldError, InvalidRequest
+from wan22.hardware.choose import (
+    Precision,
+    choose_device,
+    choose_offload,
+    choose_precision,
+    eight_bit_obstacle,
+    gpu_of,
+)
 from wan22.hardware.machine import Machine
+from wan22.models.catalogue import SPECS
 from wan22.models.geometry import render_for
-from wan22.models.loras.fit import transformer_in
+from wan22.models.loras.fit import transformer_of
 from wan22.models.loras.folders import Loras
 from wan22.models.loras.uses import choice_of, errors_of
 from wan22.models.presets import with_fast
@@ -17,9 +25,12 @@ from wan22.models.resolve import resolve
 from wan22.models.variants import Models, Variant
 from wan22.settings import DeviceSettings
 from wan22.tasks import Choice, Draft, ImageRef, LoraUse, ModelType, Plan, Request
+from wan22.tasks.request import EIGHT_BITS
 
 SEED_BITS = 32
 """Of a seed that we pick: short enough to read aloud, and in every other program's range."""
+
+_ANY_IMAGE = ImageRef(id="upl_" + "0" * 32, width=1280, height=720)
 
 
 class Planner:
@@ -58,11 +69,22 @@ class Planner:
         first = tuple(one for one in (choice, preset) if one)
         return request, plan.model_copy(update={"choices": (*first, *plan.choices)})
 
+    def default(self, model_type: ModelType) -> Plan:
+        """The plan of a task that names this model and leaves all else out. Raises as `prepare` does."""
+        image = _ANY_IMAGE if SPECS[model_type].takes_image == "always" else None
+        return self.prepare(Draft(model_type=model_type, prompt="anything"), image=image)[1]
+
     def plan(self, request: Request, variant: Variant) -> Plan:
-        """How `request` will be carried out with the weights of `variant` on this machine."""
+        """How `request` will be carried out with the weights of `variant` on this machine.
+
+        Raises InvalidRequest where the precision of `request` is none that these weights or this machine can have.
+        """
         machine = self._probe()
         device = choose_device(machine, self._settings.device)
-        precision = choose_precision(machine, device, request.quantization or self._asked_precision())
+        asked = request.quantization or variant.stored or self._asked_precision()
+        precision = choose_precision(machine, device, asked)
+        if obstacle := _kept_otherwise(variant, precision) or eight_bit_obstacle(precision, device):
+            raise InvalidRequest.of("quantization", obstacle, request.quantization)
         offload, offload_why = choose_offload(
             self._models.loaded_bytes(variant, precision.dtypes),
             gpu_of(machine, device),
@@ -73,6 +95,7 @@ class Planner:
             model_files=f"{variant.spec.slug}/{variant.name}",
             device=device,
             precision=precision.dtypes,
+            compute=precision.compute,
             offload=offload,
             render=render_for(
                 width=request.width,
@@ -92,12 +115,12 @@ class Planner:
         )
 
     def _wrong_loras(self, uses: Sequence[LoraUse], variant: Variant) -> list[FieldError]:
-        return list(errors_of(uses, self._loras, transformer_in(variant.path))) if uses else []
+        return list(errors_of(uses, self._loras, transformer_of(variant))) if uses else []
 
     def _lora_choices(self, uses: Sequence[LoraUse], variant: Variant) -> list[Choice]:
         if not uses:
             return []
-        transformer = transformer_in(variant.path)
+        transformer = transformer_of(variant)
         return [choice_of(use, self._loras.get(use.name), transformer) for use in uses]
 
     def _asked_precision(self) -> str | None:
@@ -111,6 +134,15 @@ def _model_for(image: ImageRef | None, last_image: ImageRef | None) -> Choice:
     if image is not None:
         return Choice(what="model", choice=ModelType.I2V_A14B.value, why="there is an image to begin with")
     return Choice(what="model", choice=ModelType.T2V_A14B.value, why="there is a text and no image")
+
+
+def _kept_otherwise(variant: Variant, precision: Precision) -> str | None:
+    """Why the transformers' weights, as they lie on disk, can't be had in that precision; None where they can."""
+    if variant.stored not in (None, precision.transformer):
+        return f"the weights in use are kept in {variant.stored}: leave it out, or set models.variant to others."
+    if variant.precision.startswith("gguf") and precision.transformer in EIGHT_BITS:
+        return f"the weights in use ({variant.name}) stay in the bits that they have: leave it out."
+    return None
 
 
 def _pick_seed() -> int:

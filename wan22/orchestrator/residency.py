@@ -56,7 +56,7 @@ class Residency(Generic[M]):
     """The loaded models within a budget of bytes.
 
     `leases` and the table are guarded by one lock; loading and closing happen outside it, so that a status call never
-    waits for a load. There is one caller of `lease` at a time: the device's thread.
+    waits for a load. There is one caller of `lease` and `hold` at a time: the device's thread.
     """
 
     def __init__(self, budget_bytes: int, on_change: Callable[[EventType, ModelKey], None]) -> None:
@@ -71,7 +71,7 @@ class Residency(Generic[M]):
 
         `size_bytes` is what it is expected to hold, so that room can be made before it is loaded.
         """
-        resident = self._find(key) or self._load(key, size_bytes, load)
+        resident = self.hold(key, size_bytes, load)
         with self._lock:
             resident.leases += 1
         try:
@@ -80,6 +80,13 @@ class Residency(Generic[M]):
             with self._lock:
                 resident.leases -= 1
                 resident.used_at = time.monotonic()
+
+    def hold(self, key: ModelKey, size_bytes: int, load: Callable[[], M]) -> Resident[M]:
+        """As `lease`, for nobody yet: the model is loaded, and counts as used now."""
+        resident = self._find(key) or self._load(key, size_bytes, load)
+        with self._lock:
+            resident.used_at = time.monotonic()
+        return resident
 
     def residents(self) -> tuple[Resident[M], ...]:
         """The loaded models now, for status pages."""

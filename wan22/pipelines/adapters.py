@@ -61,15 +61,28 @@ def _put_on_expert(expert: Any, wanted: Sequence[Adapter]) -> None:
     if not set(there.values()) <= set(keys):
         _unload(expert)  # all of them, since what is left must not depend on what was there before
         there = {}
+    before = len(there)
     for adapter, key in zip(wanted, keys, strict=True):
         if key not in there.values():
             name = f"adapter_{len(there)}"  # peft has words of its own that a LoRA could be named like
             _load(expert, adapter.file, name)
             there[name] = key
+    if len(there) > before:
+        _stream_anew(expert)
     expert.wan22_adapters = there
     if wanted:
         names = {key: name for name, key in there.items()}
         expert.set_adapters([names[key] for key in keys], [adapter.weight for adapter in wanted])
+
+
+def _stream_anew(expert: Any) -> None:
+    """Where weights are streamed, the LoRAs' too: group offloading moves only the layers that were there when it began.
+
+    diffusers does so by itself for a LoRA that comes through a pipeline, and when one is taken off.
+    """
+    from diffusers.hooks.group_offloading import _maybe_remove_and_reapply_group_offloading
+
+    _maybe_remove_and_reapply_group_offloading(expert)
 
 
 _Key = tuple[Path, int, int]
@@ -88,10 +101,12 @@ def _load(expert: Any, file: LoraFile, name: str) -> None:
     from safetensors import SafetensorError
 
     try:
-        values = dict(_values(file))
+        values, biases = dict(_values(file)), dict(_biases(file))
     except (OSError, SafetensorError) as error:
         raise ModelCorrupt(f"{file.path.name} can't be read ({error}). {_CURE}") from error
     expert.load_lora_adapter(values, prefix=None, adapter_name=name)
+    for layer, bias in biases.items():
+        _put_bias(expert, layer, name, bias)
     injected = sum(name in module.lora_A for module in expert.modules() if hasattr(module, "lora_A"))
     if injected != len(file.layers):
         said = f"{injected} of its {len(file.layers)} layers were found in the model"
@@ -100,19 +115,33 @@ def _load(expert: Any, file: LoraFile, name: str) -> None:
 
 
 def _values(file: LoraFile) -> Iterator[tuple[str, torch.Tensor]]:
-    """The tensors with diffusers' names, each layer's scale in its first matrix, and biases for all layers or none."""
+    """The matrices with diffusers' names, each layer's scale in its first one."""
     import torch
     from safetensors import safe_open
 
-    biased = any(layer.bias for layer in file.layers)
     with safe_open(file.path, framework="pt") as tensors:
         for layer in file.layers:
             yield f"{layer.name}.lora_A.weight", _scaled(layer, tensors)
             up = tensors.get_tensor(layer.up) if layer.up else torch.eye(layer.rank)
             yield f"{layer.name}.lora_B.weight", up
-            if biased:
-                bias = tensors.get_tensor(layer.bias) if layer.bias else torch.zeros(layer.outputs, dtype=up.dtype)
-                yield f"{layer.name}.lora_B.bias", bias
+
+
+def _biases(file: LoraFile) -> Iterator[tuple[str, torch.Tensor]]:
+    """Those of the layers that have one."""
+    from safetensors import safe_open
+
+    with safe_open(file.path, framework="pt") as tensors:
+        for layer in file.layers:
+            if layer.bias:
+                yield layer.name, tensors.get_tensor(layer.bias)
+
+
+def _put_bias(expert: Any, layer: str, name: str, bias: torch.Tensor) -> None:
+    """Onto the adapter's second matrix, where peft adds it; over weights of 8 bits it would not make one itself."""
+    import torch
+
+    up = expert.get_submodule(layer).lora_B[name]
+    up.bias = torch.nn.Parameter(bias.to(up.weight.device, up.weight.dtype), requires_grad=False)
 
 
 def _scaled(layer: LoraLayer, tensors: Any) -> torch.Tensor:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wan22.errors import ModelCorrupt
+from wan22.models.eight_bit import calculate_in, config_of, stored_bits
+from wan22.models.parts import Parts
 from wan22.pipelines.memory import is_oom
+from wan22.pipelines.single_file import read_transformer
+from wan22.pipelines.structure import check_structure
 
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 # A class name from a file is looked up in transformers, so only these are: the first two are what Wan's repositories
@@ -15,10 +20,10 @@ DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 _TOKENIZERS = ("T5TokenizerFast", "T5Tokenizer", "PreTrainedTokenizerFast", "TokenizersBackend")
 
 
-def read_index(folder: Path) -> dict[str, Any]:
-    """The folder's model_index.json. Raises ModelCorrupt if it is not an object in JSON."""
+def read_index(path: Path) -> dict[str, Any]:
+    """A model_index.json. Raises ModelCorrupt if it is not an object in JSON."""
     try:
-        index = json.loads((folder / "model_index.json").read_text("utf-8"))
+        index = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise ModelCorrupt(f"model_index.json can't be read ({error})") from error
     if not isinstance(index, dict):
@@ -26,24 +31,42 @@ def read_index(folder: Path) -> dict[str, Any]:
     return index
 
 
-def read_component(folder: Path, name: str, index: dict[str, Any], dtype: str | None) -> Any:
-    """The component `name` of the model in `folder`, on the CPU and ready to run, in `dtype` (fp32, bf16 or fp16).
+@dataclass(frozen=True)
+class Width:
+    """How wide a network's numbers are: what it calculates in, and 8 bits for the linear layers' weights, or not."""
 
-    Reads local safetensors only. Modules that must stay fp32 do. Raises ModelCorrupt, which says what is wrong and
-    leaves the cure to the caller, who knows where the files came from.
+    dtype: str  # fp32, bf16 or fp16
+    bits: str | None = None  # int8 or fp8
+
+
+def read_component(places: Parts, name: str, index: dict[str, Any], width: Width) -> Any:
+    """The component `name` of a model, on the CPU and ready to run, as wide as that.
+
+    Reads local safetensors and GGUF only. Modules that must stay fp32 do. Raises ModelCorrupt, which says what is wrong
+    and leaves the cure to the caller, who knows where the files came from.
     """
+    place = places.place(name)
     try:
         if name == "scheduler":
-            return _scheduler(folder / name)
+            return _scheduler(place)
         if name == "tokenizer":
-            return _tokenizer(folder / name, index)
-        return _network(folder / name, name, dtype or "fp32")
+            return _tokenizer(place, index)
+        if place.is_file():
+            return read_transformer(place, places.config or {}, _torch_dtype(width.dtype), bits=width.bits)
+        check_structure(place, name, _network_class(name))
+        return _network(place, name, width)
     except ModelCorrupt:
         raise
     except Exception as error:  # what a damaged file raises is of a dozen kinds; tokenizers has only this one
         if is_oom(error):
             raise
         raise ModelCorrupt(f"{name} can't be read ({_first_line(error)})") from error
+
+
+def _torch_dtype(dtype: str) -> Any:
+    import torch
+
+    return getattr(torch, DTYPES[dtype])
 
 
 def _scheduler(folder: Path) -> Any:
@@ -61,15 +84,15 @@ def _tokenizer(folder: Path, index: dict[str, Any]) -> Any:
     return getattr(transformers, class_name).from_pretrained(folder, local_files_only=True)
 
 
-def _network(folder: Path, name: str, dtype: str) -> Any:
-    import torch
-
+def _network(folder: Path, name: str, width: Width) -> Any:
+    dtype = _torch_dtype(width.dtype)
     network, report = _network_class(name).from_pretrained(
         folder,
-        dtype=getattr(torch, DTYPES[dtype]),
+        dtype=dtype,
         local_files_only=True,
         use_safetensors=True,
         output_loading_info=True,
+        **_narrowing(folder, name, width.bits),
     )
     missing = sorted(report["missing_keys"]) + [key for key, value in network.named_parameters() if value.is_meta]
     if missing:
@@ -78,7 +101,21 @@ def _network(folder: Path, name: str, dtype: str) -> Any:
         raise ModelCorrupt(f"{name} has tensors of other shapes than its configuration says")
     if name == "text_encoder":
         _check_embedding(network)
+    if width.bits:
+        calculate_in(network, dtype)
     return network.eval()
+
+
+def _narrowing(folder: Path, name: str, bits: str | None) -> dict[str, Any]:
+    """What narrows weights as they are read, one matrix at a time; nothing where they lie on disk as they should be."""
+    stored = stored_bits(folder)
+    if stored not in (None, bits):
+        raise ModelCorrupt(f"{name} is kept in {stored} where {bits or 'plain weights'} should be")
+    if bits is None or stored:
+        return {}
+    from diffusers import TorchAoConfig
+
+    return {"quantization_config": TorchAoConfig(config_of(bits))}
 
 
 def _network_class(name: str) -> Any:

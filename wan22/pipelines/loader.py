@@ -10,8 +10,9 @@ import psutil
 from wan22.errors import ModelCorrupt, ModelMissing
 from wan22.models import demo_weights
 from wan22.models.catalogue import SPECS
-from wan22.models.files import missing_files
-from wan22.pipelines.components import read_component, read_index
+from wan22.models.eight_bit import held_bytes, is_any_narrow
+from wan22.models.parts import Parts
+from wan22.pipelines.components import Width, read_component, read_index
 from wan22.pipelines.latents import transformer_channels
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.memory import names_oom
@@ -19,10 +20,11 @@ from wan22.pipelines.preview import fit_preview_map
 from wan22.pipelines.quiet import be_quiet
 from wan22.pipelines.staged import staged_classes
 from wan22.tasks import ModelType, Plan, Reporter
+from wan22.tasks.request import EIGHT_BITS
 
 __all__ = ["LoadedModel", "load", "preload"]
 
-_CURE_OF_OOM = "Close what else uses memory, ask for quantization bf16, or for TI2V-5B, the smallest model."
+_CURE_OF_OOM = "Close what else uses memory, ask for quantization int8 or fp8, or for TI2V-5B, the smallest model."
 
 
 def preload() -> None:
@@ -33,45 +35,56 @@ def preload() -> None:
 
 
 @names_oom("loading the model", cure=_CURE_OF_OOM)
-def load(path: Path, model_type: ModelType, *, plan: Plan, reporter: Reporter) -> LoadedModel:
-    """The model in `path` (diffusers layout), placed and in the precision that the plan says.
+def load(where: Path | Parts, model_type: ModelType, *, plan: Plan, reporter: Reporter) -> LoadedModel:
+    """The model of these parts, or in a folder of diffusers layout, placed and in the precision that the plan says.
 
     Raises ModelMissing if there is nothing, ModelCorrupt naming the component that is absent, damaged or of another
     model, OutOfMemory, and Cancelled between components.
     """
-    if not path.is_dir():
-        raise ModelMissing(f"{model_type.value} is not in {path}. {_cure(plan)}")
+    places = where if isinstance(where, Parts) else Parts(where)
+    if not places.folder.is_dir():
+        raise ModelMissing(f"{model_type.value} is not in {places.folder}. {_cure(model_type, plan)}")
     be_quiet()
     try:
-        index, parts = _read_all(path, model_type, plan, reporter)
+        index, parts = _read_all(places, model_type, plan, reporter)
         _check_kind(model_type, index, parts)
     except ModelCorrupt as error:
-        raise ModelCorrupt(f"{model_type.value} in {path}: {error.detail}. {_cure(plan)}") from error
+        told = f"{model_type.value} in {places.folder}: {error.detail}. {_cure(model_type, plan)}"
+        raise ModelCorrupt(told) from error
     return _assemble(model_type, plan, index, parts)
 
 
-def _cure(plan: Plan) -> str:
+def _cure(model_type: ModelType, plan: Plan) -> str:
     if plan.variant == "demo":
         return demo_weights.CURE
-    return f"Put the files of {plan.model_files} there again, as they are in its repository."
+    command = f"wan22 models verify {model_type.value.lower()} --variant {plan.variant} --repair"
+    return f"Run `{command}`, or put the files of {plan.model_files} there again, as they are in its repository."
 
 
 def _read_all(
-    path: Path, model_type: ModelType, plan: Plan, reporter: Reporter
+    places: Parts, model_type: ModelType, plan: Plan, reporter: Reporter
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The index and every component, each placed as soon as it is read; progress is by bytes on disk."""
     names = SPECS[model_type].components
-    if missing := missing_files(path, names):
+    if missing := places.missing(names):
         raise ModelCorrupt(f"it lacks {', '.join(missing)}")
-    index = read_index(path)
-    sizes = {name: sum(file.stat().st_size for file in (path / name).iterdir()) for name in names}
+    index = read_index(places.index)
+    sizes = {name: places.size_bytes(name) for name in names}
     parts: dict[str, Any] = {}
     for name in names:
         reporter.check()
-        parts[name] = read_component(path, name, index, plan.precision.get(name.removesuffix("_2")))
+        parts[name] = read_component(places, name, index, _width(name, plan))
         _place(name, parts[name], plan)
         reporter.progress(sum(sizes[done] for done in parts) / sum(sizes.values()))
     return index, parts
+
+
+def _width(name: str, plan: Plan) -> Width:
+    """As the plan says; a plan of an earlier version has no word for what is calculated in."""
+    dtype = plan.precision.get(name.removesuffix("_2"), "fp32")
+    if dtype in EIGHT_BITS:
+        return Width(plan.compute or plan.precision["text_encoder"], dtype)
+    return Width(dtype)
 
 
 def _place(name: str, part: Any, plan: Plan) -> None:
@@ -97,7 +110,8 @@ def _stream(name: str, part: Any, device: str) -> None:
     from diffusers.hooks import apply_group_offloading
 
     on_cuda = device.startswith("cuda")
-    tight = 2 * part.get_memory_footprint() > psutil.virtual_memory().available
+    # never for torchao's: where each layer is pinned in turn, diffusers keeps no copy of them to come back to
+    tight = not is_any_narrow(part) and 2 * held_bytes(part) > psutil.virtual_memory().available
     level: dict[str, Any] = {"offload_type": "leaf_level"}
     if name == "text_encoder":
         level = {"offload_type": "block_level", "num_blocks_per_group": 1, "block_modules": ["encoder"]}
@@ -133,7 +147,7 @@ def _assemble(model_type: ModelType, plan: Plan, index: dict[str, Any], parts: d
         model_type=model_type,
         device=plan.device,
         dtypes=dict(plan.precision),
-        size_bytes=sum(part.get_memory_footprint() for part in parts.values() if hasattr(part, "parameters")),
+        size_bytes=sum(held_bytes(part) for part in parts.values() if hasattr(part, "parameters")),
         text=text,
         image=image,
         preview_map=fit_preview_map(parts["vae"]),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import warnings
 
+from wan22.models.eight_bit import torchao
+
 
 def be_quiet() -> None:
     """For the whole process; called before the libraries do anything. Cheap to call again."""
+    torchao()  # before diffusers looks for it
     import diffusers
     import transformers
 

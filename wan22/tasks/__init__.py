@@ -10,7 +10,7 @@ from wan22.tasks.artifact import Artifact, name_to_keep
 from wan22.tasks.event import Event, EventType
 from wan22.tasks.parts import Parts
 from wan22.tasks.plan import Choice, Plan, Render
-from wan22.tasks.reporter import Reporter
+from wan22.tasks.reporter import Reporter, Silent
 from wan22.tasks.request import Draft, ImageRef, LoraUse, ModelType, Request
 from wan22.tasks.run import Run
 from wan22.tasks.status import MOVES, Phase, Status, may_move
@@ -34,6 +34,7 @@ __all__ = [
     "Reporter",
     "Request",
     "Run",
+    "Silent",
     "Status",
     "Task",
     "Timings",

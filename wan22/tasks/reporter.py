@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from wan22.tasks.status import Phase
@@ -21,3 +23,23 @@ class Reporter(Protocol):
 
     def preview(self, jpeg: bytes, *, width: int, height: int) -> None:
         """A picture of how the latents look now."""
+
+
+@dataclass(frozen=True)
+class Silent:
+    """The reporter of work that belongs to no task: it tells nobody, and asks `stop` whether to go on."""
+
+    stop: Callable[[], None]  # raises Cancelled
+
+    def check(self) -> None:
+        """As `Reporter`."""
+        self.stop()
+
+    def phase(self, phase: Phase) -> None:
+        """As `Reporter`."""
+
+    def progress(self, fraction: float, *, step: int | None = None, total_steps: int | None = None) -> None:
+        """As `Reporter`."""
+
+    def preview(self, jpeg: bytes, *, width: int, height: int) -> None:
+        """As `Reporter`."""

@@ -21,7 +21,9 @@ Mode = Literal["video", "image"]
 OutputFormat = Literal["mp4", "webm", "gif", "png", "webp"]
 Quality = Literal["low", "medium", "high"]
 Preset = Literal["fast"]
-Quantization = Literal["fp16", "bf16", "fp32"]
+Quantization = Literal["fp16", "bf16", "fp32", "int8", "fp8"]
+EIGHT_BITS = ("int8", "fp8")
+"""Those that are narrower than what is calculated in: whole numbers, or floats, with a scale for each row."""
 
 
 class ModelType(str, Enum):
@@ -124,7 +126,9 @@ class Draft(BaseModel):
     )
     quality: Annotated[Quality | None, BeforeValidator(_lower)] = Field(default=None, description="Of the file.")
     quantization: Annotated[Quantization | None, BeforeValidator(_lower)] = Field(
-        default=None, description="Precision of the transformers; chosen for the device if left out."
+        default=None,
+        description="Of the transformers' weights; chosen for the device if left out. int8 and fp8 take half of bf16's "
+        "memory.",
     )
     preset: Annotated[Preset | None, BeforeValidator(_lower)] = Field(
         default=None, description="fast: a few-step LoRA that is on disk, with the steps and guidance that it wants."

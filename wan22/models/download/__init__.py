@@ -12,7 +12,7 @@ from wan22.models.download.hub import Hub
 from wan22.models.download.listing import Listing, WantedFile, choose
 from wan22.models.download.plan import DownloadPlan, PlannedFile, make_plan
 from wan22.models.download.progress import DownloadProgress, FileProgress
-from wan22.models.download.sources import HttpFolder, HubSource, LocalFolder, MirrorSource, Source
+from wan22.models.download.sources import HttpFolder, HubSource, LocalFolder, MirrorSource, Renamed, Source
 
 __all__ = [
     "Download",
@@ -27,6 +27,7 @@ __all__ = [
     "MirrorSource",
     "Options",
     "PlannedFile",
+    "Renamed",
     "Source",
     "WantedFile",
     "choose",

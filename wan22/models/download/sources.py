@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -143,6 +143,24 @@ class LocalFolder:
                 yield Answer(ask.start, _blocks(file))
         except OSError as error:
             raise SourceFailed(f"it can't be read: {error.strerror or type(error).__name__}", final=True) from error
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """A source whose files have other paths there than here; `there` has those by ours."""
+
+    source: Source
+    there: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """That of the source."""
+        return self.source.name
+
+    def open(self, ask: Ask, web: Web) -> contextlib.AbstractContextManager[Answer]:
+        """Ask the source for the path that it knows."""
+        file = replace(ask.file, path=self.there.get(ask.file.path, ask.file.path))
+        return self.source.open(replace(ask, file=file), web)
 
 
 @contextlib.contextmanager

@@ -5,18 +5,17 @@ Loads nothing; that the layers were really injected is for the loader to see.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from wan22.errors import ModelCorrupt
 from wan22.models.loras.files import LoraFile, LoraLayer
 from wan22.models.loras.folders import Lora
 from wan22.models.loras.keys import in_block
+from wan22.models.variants import Variant
 
 _CURE = "choose a LoRA that was made for this model."
 _FAMILIES = {5120: "A14B", 3072: "5B", 1536: "the 1.3B of Wan 2.1"}  # only to say it in words
@@ -65,14 +64,9 @@ class Transformer:
         return special.get(in_block(name), (width, width))
 
 
-def transformer_in(folder: Path) -> Transformer:
-    """The transformer of a model's folder in diffusers layout. Raises ModelCorrupt if its config.json can't be read."""
-    path = folder / "transformer" / "config.json"
-    try:
-        config = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ModelCorrupt(f"{path} can't be read ({error}).") from error
-    return Transformer.of(config, experts=2 if (folder / "transformer_2").is_dir() else 1)
+def transformer_of(variant: Variant) -> Transformer:
+    """The transformer of weights on disk, wherever its config.json is. Raises ModelCorrupt if that can't be read."""
+    return Transformer.of(variant.transformer_config(), experts=len(variant.spec.transformers))
 
 
 def fits(lora: Lora, transformer: Transformer) -> str | None:

@@ -1,0 +1,144 @@
+"""A user adds variants in TOML files of the catalogue's form, and a mistake in one is told with its cure."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from models_kit import I2V, T2V, TI2V
+
+from wan22.errors import ConfigurationError, ModelMissing
+from wan22.models.catalogue import SPECS, VARIANTS, variants_with
+from wan22.models.download.names import fault_of
+from wan22.models.variants import Models
+from wan22.settings import ModelsSettings
+from wan22.tasks import ModelType
+
+FINE = """
+[[variant]]
+models = ["TI2V-5B"]
+name = "gguf-q6_k"
+about = "6 bits a number"
+layout = "files"
+precision = "gguf-q6_k"
+repository = "QuantStack/Wan2.2-TI2V-5B-GGUF"
+native_area = 901_120
+defaults = { steps = 4 }
+[variant.files]
+transformer = { path = "Wan2.2-TI2V-5B-Q6_K.gguf", size = 4_200_000_000 }
+"""
+
+
+def write(folder: Path, text: str, name: str = "mine.toml") -> Path:
+    (folder / "variants").mkdir(exist_ok=True)
+    (folder / "variants" / name).write_text(text, "utf-8")
+    return folder / "variants"
+
+
+def refused(folder: Path, text: str) -> str:
+    with pytest.raises(ConfigurationError) as refusal:
+        variants_with(write(folder, text))
+    assert str(folder / "variants/mine.toml") in refusal.value.detail
+    assert re.search(r"(Correct it there|Correct it, or move it away)", refusal.value.detail)
+    return refusal.value.detail
+
+
+def test_a_users_variant_stands_behind_the_shipped_ones(tmp_path: Path) -> None:
+    found = variants_with(write(tmp_path, FINE))
+    assert list(found[TI2V]) == [*VARIANTS[TI2V], "gguf-q6_k"]
+    assert found[T2V] == VARIANTS[T2V]
+    variant = found[TI2V]["gguf-q6_k"]
+    assert (variant.native_area, variant.licence, variant.revision) == (901_120, "Apache-2.0", "main")
+    assert (variant.defaults.steps, variant.defaults.guidance_scale) == (4, SPECS[TI2V].defaults.guidance_scale)
+    assert variant.files["transformer"].size == 4_200_000_000
+
+
+def test_it_is_known_to_the_models_of_that_home(tmp_path: Path) -> None:
+    write(tmp_path, FINE)
+    models = Models(ModelsSettings(variant="gguf-q6_k"), tmp_path / "models")
+    assert models.describe(TI2V, "gguf-q6_k").state == "missing"
+    with pytest.raises(ModelMissing, match="wan22 models download ti2v-5b --variant gguf-q6_k"):
+        models.get(TI2V)
+    with pytest.raises(ModelMissing, match="has no variant 'gguf-q6_k'; it has bf16, dev"):
+        models.get(I2V)
+
+
+def test_a_setting_that_names_no_variant_is_told_all(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"'real' is none of auto, bf16, dev, .*demo\. Correct it"):
+        Models(ModelsSettings(variant="real"), tmp_path / "models")
+
+
+def test_one_table_may_be_for_several_models(tmp_path: Path) -> None:
+    text = '[[variant]]\nmodels = ["T2V-A14B", "I2V-A14B"]\nname = "mine"\nabout = "x"\nlayout = "folder"\n'
+    found = variants_with(write(tmp_path, f'{text}precision = "bf16"\n'))
+    assert (found[T2V]["mine"].defaults, found[I2V]["mine"].defaults) == (SPECS[T2V].defaults, SPECS[I2V].defaults)
+    assert "mine" not in found[TI2V]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "key", "told"),
+    [
+        ('name = "gguf-q6_k"', 'nmae = "gguf-q6_k"', "variant[0].", "there is no such key|Field required"),
+        ('name = "gguf-q6_k"', 'name = "../q6"', "variant[0].name", "small letters"),
+        ('name = "gguf-q6_k"', 'name = "dev"', "variant.name", "there is a variant dev of TI2V-5B already"),
+        ('name = "gguf-q6_k"', 'name = "auto"', "variant[0].name", "auto is taken"),
+        ('["TI2V-5B"]', '["TI2V-14B"]', "variant[0].models[0]", "T2V-A14B"),
+        ('["TI2V-5B"]', "[]", "variant[0].models", "at least 1"),
+        ('["TI2V-5B"]', '["T2V-A14B"]', "variant[0]", "files must have transformer and transformer_2"),
+        ('"files"', '"folder"', "variant[0]", "files must have nothing where the layout is folder"),
+        ('"files"', '"zip"', "variant[0].layout", "'folder' or 'files'"),
+        ("QuantStack/", "https://x/", "variant[0].repository", "OWNER/NAME"),
+        ("Q6_K.gguf", "Q6_K.ckpt", "variant[0].files.transformer.path", "must end with .safetensors or .gguf"),
+        ('"Wan2.2-TI2V-5B-Q6_K.gguf"', '"../x.gguf"', "variant[0].files.transformer.path", "leads out"),
+        ("4_200_000_000", "-1", "variant[0].files.transformer.size", "greater than"),
+        ("steps = 4", "steps = 0", "variant[0].defaults.steps", "greater than"),
+        ("[[variant]]", "[[variants]]", "variant", "valid tuple"),
+        ("[[variant]]", "[[variant", "can't be read", "Expected"),
+    ],
+)
+def test_a_mistake_is_told_with_file_key_and_cure(tmp_path: Path, was: str, now: str, key: str, told: str) -> None:
+    detail = refused(tmp_path, FINE.replace(was, now, 1))
+    assert key in detail
+    assert re.search(told, detail), detail
+
+
+def test_two_of_one_name_are_refused(tmp_path: Path) -> None:
+    assert "gguf-q6_k is taken" in refused(tmp_path, FINE * 2)
+    write(tmp_path, FINE, "first.toml")
+    assert "there is a variant gguf-q6_k of TI2V-5B already" in refused(tmp_path, FINE)
+
+
+@given(st.text(max_size=300))
+def test_whatever_is_in_a_file_is_understood_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    folder = write(tmp_path_factory.mktemp("any"), text)
+    with contextlib.suppress(ConfigurationError):
+        assert variants_with(folder) == VARIANTS
+
+
+@pytest.mark.parametrize("model_type", ModelType)
+def test_the_shipped_variants_are_sound(model_type: ModelType) -> None:
+    assert {"dev", "bf16", "int8", "fp8", "demo", "comfy-fp16", "gguf-q4_k_m", "gguf-q8_0"} <= set(VARIANTS[model_type])
+    assert list(VARIANTS[model_type])[-1] == "demo"
+    for variant in VARIANTS[model_type].values():
+        assert variant.licence == "Apache-2.0"
+        assert (variant.layout == "files") == bool(variant.files)
+        for component, file in variant.files.items():
+            assert fault_of(file.path) is None
+            noise = {"transformer": "high", "transformer_2": "low"}[component]
+            assert len(variant.files) == 1 or noise in file.name.lower(), "the two are told apart by these names"
+    names = [file.name.casefold() for variant in VARIANTS[model_type].values() for file in variant.files.values()]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("model_type", ModelType)
+def test_the_transformers_have_as_many_numbers_as_is_said(model_type: ModelType) -> None:
+    import torch
+    from diffusers import WanTransformer3DModel
+
+    with torch.device("meta"):
+        network = WanTransformer3DModel.from_config(dict(SPECS[model_type].transformer))
+    assert sum(value.numel() for value in network.parameters()) == SPECS[model_type].transformer_parameters

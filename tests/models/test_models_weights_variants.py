@@ -1,0 +1,170 @@
+"""Other variants than the official one are fetched from their repositories, and nothing that is there already."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from models_kit import T2V
+from support.loopback_hub import Fault, LoopbackHub
+from support.single_files import describe, exported, file_names, files_of, put_dev, put_files
+
+from wan22.errors import DownloadFailed, InvalidRequest, WrongState
+from wan22.models.catalogue import SPECS
+from wan22.models.demo_weights import SHIPPED
+from wan22.models.downloads import Downloads
+from wan22.models.variants import Models
+from wan22.models.verification import Check
+from wan22.models.weights import Weights
+from wan22.settings import DownloadSettings, ModelsSettings
+
+SPEC = SPECS[T2V]
+GGUF = "Someone/Small-GGUF"
+OFFICIAL = {path.relative_to(SHIPPED / SPEC.slug).as_posix(): path for path in (SHIPPED / SPEC.slug).rglob("*.*")}
+REST = {path for path in OFFICIAL if not path.startswith("transformer")} | {"transformer/config.json"}
+EXPERTS = {f"{part}/{name}" for part, name in file_names("x-gguf").items()}
+
+
+@pytest.fixture
+def hub() -> Iterator[LoopbackHub]:
+    """A hub with the demo weights as the official ones, and their experts as GGUF in another repository."""
+    official = {name: path.read_bytes() for name, path in OFFICIAL.items()}
+    with LoopbackHub(official, repository=SPEC.repository) as hub:
+        hub.also(GGUF, files_of("x-gguf") | {"README.md": b"# small"})
+        yield hub
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    describe(tmp_path, "x-gguf", repository=GGUF)
+    describe(tmp_path, "x-fp16", repository=GGUF)
+    return tmp_path
+
+
+def weights(home: Path, hub: LoopbackHub, *, models: dict[str, Any] | None = None, **settings: Any) -> Weights:
+    found = Models(ModelsSettings.model_validate(models or {}), home / "models")
+    return Weights(found, DownloadSettings(**{"hub": hub.endpoint, "stall_s": 2.0, **settings}))
+
+
+def paths(found: Weights, variant: str = "x-gguf") -> set[str]:
+    return {planned.file.path for planned in found.plan(T2V, variant).files if planned.missing_bytes}
+
+
+def test_single_files_come_from_theirs_and_the_rest_from_the_official_one(hub: LoopbackHub, home: Path) -> None:
+    found = weights(home, hub)
+    plan = found.plan(T2V, "x-gguf")
+    assert {planned.file.path for planned in plan.files} == EXPERTS | REST
+    assert [(one.listing.repository, one.target.name) for one in plan.plans] == [
+        (GGUF, "x-gguf"),
+        (SPEC.repository, "dev"),
+    ]
+    run = found.download(plan)
+    run.run()
+    assert run.progress().state == "done"
+    assert run.progress().done_bytes == plan.size_bytes == plan.missing_bytes
+    report = Models(ModelsSettings(), home / "models").describe(T2V)
+    assert (report.state, report.name, report.path) == ("ready", "x-gguf", home / "models/t2v-A14B/x-gguf")
+    assert paths(found) == set()
+
+
+def test_what_is_on_disk_already_is_not_fetched(hub: LoopbackHub, home: Path) -> None:
+    bf16 = home / "models/t2v-A14B/bf16"
+    shutil.copytree(SHIPPED / SPEC.slug, bf16)
+    assert paths(weights(home, hub)) == EXPERTS
+
+
+def test_what_comfyui_has_is_not_fetched(hub: LoopbackHub, home: Path) -> None:
+    put_dev(home)
+    there = home / "ComfyUI/models"
+    (there / "unet").mkdir(parents=True)
+    shutil.copyfile(exported() / file_names("x-gguf")["transformer"], there / "unet/X.gguf")
+    (there / "unet/X.gguf").rename(there / "unet" / file_names("x-gguf")["transformer"].upper())
+    shutil.rmtree(home / "models/t2v-A14B/dev/transformer")
+    shutil.copytree(SHIPPED / SPEC.slug, home / "models/t2v-A14B/bf16")
+    found = weights(home, hub, models={"comfyui_dirs": [there]})
+    assert paths(found) == {f"transformer_2/{file_names('x-gguf')['transformer_2']}"}
+    shutil.copyfile(
+        exported() / file_names("x-gguf")["transformer_2"], there / "unet" / file_names("x-gguf")["transformer_2"]
+    )
+    with pytest.raises(WrongState, match=r"whole in .*used from there"):
+        found.plan(T2V, "x-gguf")
+
+
+def test_a_damaged_single_file_is_found_and_fetched_again(hub: LoopbackHub, home: Path) -> None:
+    shutil.copytree(SHIPPED / SPEC.slug, home / "models/t2v-A14B/bf16")
+    found = weights(home, hub)
+    found.download(found.plan(T2V, "x-gguf")).run()
+    path = home / "models/t2v-A14B/x-gguf/transformer" / file_names("x-gguf")["transformer"]
+    good = path.read_bytes()
+    path.write_bytes(good[:-1] + b"x")
+    check = Check(found.plan(T2V, "x-gguf").plans)
+    check.run()
+    assert [file.fault for file in check.wrong] == ["wrong content"]
+    check.remove_wrong()
+    hub.close  # noqa: B018 - it stays open: the file is fetched again
+    found.download(found.plan(T2V, "x-gguf")).run()
+    assert path.read_bytes() == good
+
+
+def test_the_source_that_is_named_is_asked_first(hub: LoopbackHub, home: Path) -> None:
+    shutil.copytree(SHIPPED / SPEC.slug, home / "models/t2v-A14B/bf16")
+    share = home / "share" / GGUF / "files"
+    share.mkdir(parents=True)
+    for name in file_names("x-gguf").values():
+        shutil.copyfile(exported() / name, share / name)
+    found = weights(home, hub, folders=[str(home / "share")])
+    assert found.sources == {"hub": hub.endpoint, "folder-1": str(home / "share")}
+    run = found.download(found.plan(T2V, "x-gguf"), "folder-1")
+    run.run()
+    assert {str(file.source).split()[0] for file in run.progress().files} == {"folder"}
+    assert hub.sent(f"files/{file_names('x-gguf')['transformer']}") == 0
+
+
+@pytest.mark.parametrize(
+    ("variant", "source", "told"),
+    [
+        ("bf16", None, "variant: can't be fetched: it has no source. Run `wan22 models convert t2v-a14b"),
+        ("demo", None, "variant: can't be fetched: it comes with the server"),
+        ("q9", None, "variant: must be one of dev, comfy-fp16, gguf-q8_0"),
+        ("x-gguf", "mirror-1", "source: must be one of hub"),
+        ("x-gguf", "http://127.0.0.1", "source: must be one of hub"),
+    ],
+)
+def test_wrong_names_are_refused_with_the_right_ones(
+    hub: LoopbackHub, home: Path, variant: str, source: str | None, told: str
+) -> None:
+    found = weights(home, hub)
+    assert told in str(InvalidRequest(found.faults(T2V, variant, source)))
+    assert hub.all_seen() == []
+
+
+def test_a_file_with_another_hash_than_the_variant_names_is_not_fetched(hub: LoopbackHub, home: Path) -> None:
+    path = home / "variants/x-gguf.toml"
+    path.write_text(path.read_text().replace('gguf" }', f'gguf", sha256 = "{"0" * 64}" }}'), "utf-8")
+    with pytest.raises(DownloadFailed, match="another sha256 than the variant names"):
+        weights(home, hub).plan(T2V, "x-gguf")
+
+
+def test_two_variants_of_a_model_are_not_fetched_at_once(hub: LoopbackHub, home: Path) -> None:
+    shutil.copytree(SHIPPED / SPEC.slug, home / "models/t2v-A14B/bf16")
+    hub.fault(f"files/{file_names('x-gguf')['transformer']}", Fault(stall_after=1000))
+    downloads = Downloads(weights(home, hub, stall_s=30.0))
+    try:
+        begun = downloads.start(T2V, "x-gguf")
+        assert (begun.variant, begun.repository) == ("x-gguf", GGUF)
+        assert downloads.start(T2V, "x-gguf").started_at == begun.started_at
+        with pytest.raises(WrongState, match="T2V-A14B is being downloaded"):
+            downloads.start(T2V, "x-fp16")
+    finally:
+        downloads.close()
+
+
+def test_files_that_were_put_there_by_hand_are_checked_and_kept(hub: LoopbackHub, home: Path) -> None:
+    shutil.copytree(SHIPPED / SPEC.slug, home / "models/t2v-A14B/bf16")
+    put_files(home, "x-gguf")
+    found = weights(home, hub)
+    found.download(found.plan(T2V, "x-gguf")).run()
+    assert hub.sent() == 0

@@ -1,0 +1,204 @@
+"""Reads TOML files of the catalogue's form into values, and says what is wrong with one: the file, the key, the cure.
+
+What the shipped file says is in `catalogue`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+
+from wan22.errors import ConfigurationError
+from wan22.models.download.names import fault_of
+from wan22.models.specs import DEMO, OFFICIAL, Defaults, Layout, ModelSpec, SingleFile, VariantSpec
+from wan22.tasks import ModelType
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+KINDS = (".safetensors", ".gguf")
+"""What single files may be: nothing that can run code when it is read."""
+
+_NAME = r"[a-z0-9](?:[a-z0-9._-]{0,38}[a-z0-9])?"  # a folder's name on every system
+_REPOSITORY = r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*"
+_PRECISION = r"fp32|bf16|fp16|fp8|int8|gguf-[a-z0-9_]+"
+_FORMS = {
+    "name": "it must be of small letters, digits, dots, - and _, 40 at most",
+    "precision": "it must be fp32, bf16, fp16, fp8, int8 or gguf- with a kind, as gguf-q5_k_m",
+    "repository": "it must be OWNER/NAME, as the hub has it",
+    "revision": "it must be a branch, a tag or a commit",
+    "sha256": "it must be 64 hexadecimal digits in small letters",
+}
+_RESERVED = ("auto",)  # what a setting says instead of a name
+
+Variants = Mapping[ModelType, Mapping[str, VariantSpec]]
+
+
+class Model(Protocol):
+    """What a variant takes over from its model."""
+
+    @property
+    def defaults(self) -> Defaults:
+        """How to sample."""
+
+    @property
+    def transformers(self) -> tuple[str, ...]:
+        """Components that are one."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Defaults(_Table):
+    """What differs from the model's own."""
+
+    steps: int | None = Field(default=None, ge=1)
+    guidance_scale: float | None = Field(default=None, ge=0)
+    guidance_scale_2: float | None = Field(default=None, ge=0)
+    flow_shift: float | None = Field(default=None, gt=0)
+    flow_shift_small: float | None = Field(default=None, gt=0)
+
+
+class _File(_Table):
+    path: str
+    size: int | None = Field(default=None, ge=1)
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+
+    @field_validator("path")
+    @classmethod
+    def _honest(cls, path: str) -> str:
+        if fault := fault_of(path):
+            raise ValueError(f"it can't be used: {fault}")
+        if not path.lower().endswith(KINDS):
+            raise ValueError(f"it must end with {' or '.join(KINDS)}; nothing else is read")
+        return path
+
+
+class _Variant(_Table):
+    """One [[variant]]: for each of its models the same."""
+
+    models: Annotated[tuple[ModelType, ...], Field(min_length=1)]
+    name: str = Field(pattern=rf"^(?:{_NAME})$")
+    about: str = Field(min_length=1)
+    layout: Layout
+    precision: str = Field(pattern=rf"^(?:{_PRECISION})$")
+    repository: str | None = Field(default=None, pattern=rf"^(?:{_REPOSITORY})$")
+    revision: str = Field(default="main", pattern=r"^[\w./-]+$")
+    licence: str = "Apache-2.0"
+    native_area: int | None = Field(default=None, ge=64 * 64)
+    defaults: _Defaults = _Defaults()
+    files: dict[str, _File] = Field(default_factory=dict)
+
+    def spec_for(self, model_type: ModelType, model: Model) -> VariantSpec:
+        """The variant of one of its models. Raises ValueError where its files are not that model's transformers."""
+        wanted = model.transformers if self.layout == "files" else ()
+        if tuple(sorted(self.files)) != wanted:
+            raise ValueError(f"files must have {' and '.join(wanted) or 'nothing'} where the layout is {self.layout}")
+        said = {name: value for name, value in self.defaults.model_dump().items() if value is not None}
+        same = self.model_dump(exclude={"models", "defaults", "files"})
+        files = {component: SingleFile(**file.model_dump()) for component, file in sorted(self.files.items())}
+        return VariantSpec(**same, model_type=model_type, defaults=replace(model.defaults, **said), files=files)
+
+
+class _Users(_Table):
+    """A user's file."""
+
+    variant: tuple[_Variant, ...] = ()
+
+
+class _Shipped(_Users):
+    """The package's own, with the models."""
+
+    shared: dict[str, Any]
+    model: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class _Basis:
+    defaults: Defaults
+    transformers: tuple[str, ...]
+
+
+def read_catalogue(path: Path) -> tuple[tuple[ModelSpec, ...], Variants]:
+    """The models and variants of the shipped file."""
+    content = _Shipped.model_validate(_tables(path))
+    tables = {ModelType(table["model_type"]): content.shared | table for table in content.model}
+    bases = {
+        model_type: _Basis(
+            Defaults(**table["defaults"]),
+            ("transformer", "transformer_2") if "boundary_ratio" in table else ("transformer",),
+        )
+        for model_type, table in tables.items()
+    }
+    variants = _by_model(path, content.variant, bases)
+    return tuple(_spec(table, variants[model_type]) for model_type, table in tables.items()), variants
+
+
+def read_variants(folder: Path, models: Mapping[ModelType, Model], known: Variants) -> Variants:
+    """`known` and, behind them, those of all TOML files in `folder`, by name of file.
+
+    Raises ConfigurationError that names the file, the key and the cure; also for a name that is taken.
+    """
+    for path in sorted(folder.glob("*.toml")):
+        found = _by_model(path, _read_users(path), models)
+        for model_type, variants in found.items():
+            taken = next((name for name in variants if name in known[model_type]), None)
+            if taken:
+                raise _wrong(path, "variant.name", f"there is a variant {taken} of {model_type.value} already")
+        known = {model_type: {**known[model_type], **found.get(model_type, {})} for model_type in known}
+    return known
+
+
+def _spec(table: Mapping[str, Any], variants: Mapping[str, VariantSpec]) -> ModelSpec:
+    dev = variants[OFFICIAL]
+    joined = {"demo_defaults": variants[DEMO].defaults, "repository": dev.repository, "licence": dev.licence}
+    return TypeAdapter(ModelSpec).validate_python({**table, **joined})
+
+
+def _by_model(path: Path, tables: Sequence[_Variant], models: Mapping[ModelType, Model]) -> Variants:
+    found: dict[ModelType, dict[str, VariantSpec]] = {}
+    for number, table in enumerate(tables):
+        for model_type in table.models:
+            of_model = found.setdefault(model_type, {})
+            if table.name in of_model or table.name in _RESERVED:
+                raise _wrong(path, f"variant[{number}].name", f"{table.name} is taken")
+            try:
+                of_model[table.name] = table.spec_for(model_type, models[model_type])
+            except ValueError as error:
+                raise _wrong(path, f"variant[{number}]", f"for {model_type.value}, {error}") from error
+    return found
+
+
+def _read_users(path: Path) -> tuple[_Variant, ...]:
+    try:
+        return _Users.model_validate(_tables(path)).variant
+    except ValidationError as error:
+        first = error.errors()[0]
+        form = _FORMS.get(str(first["loc"][-1])) if first["type"] == "string_pattern_mismatch" else None
+        raise _wrong(path, _key(first["loc"]), form or first["msg"]) from error
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path} can't be read: {error}. Correct it, or move it away.") from error
+
+
+def _tables(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text("utf-8"))
+
+
+def _key(loc: tuple[int | str, ...]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
+
+
+def _wrong(path: Path, key: str, what: str) -> ConfigurationError:
+    said = "there is no such key" if "Extra inputs" in what else what
+    return ConfigurationError(
+        f"{path} can't be used: {key}: {said.removeprefix('Value error, ')}. Correct it there, or move the file away; "
+        "wan22/models/catalogue.toml shows the form."
+    )

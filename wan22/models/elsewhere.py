@@ -1,0 +1,64 @@
+"""Weights that other programs keep: Hugging Face's cache, and the `models` folders of ComfyUI. Used where they are.
+
+Looks and never writes there. Whether what it finds is whole and the right model, `shelf` judges.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from huggingface_hub import constants
+
+from wan22.models.specs import VariantSpec
+
+_COMFYUI = ("diffusion_models", "unet")  # where it looks for transformers itself; the second name is the old one
+
+
+class Elsewhere:
+    """The places of other programs, by the settings."""
+
+    def __init__(self, *, hf_cache: bool, comfyui_dirs: tuple[Path, ...]) -> None:
+        self._hf_cache = hf_cache
+        self._comfyui_dirs = comfyui_dirs
+
+    def snapshots(self, variant: VariantSpec) -> list[Path]:
+        """Folders of the variant's repository in Hugging Face's cache: its revision's, that of main, then others."""
+        if not self._hf_cache or variant.repository is None:
+            return []
+        kept = Path(constants.HF_HUB_CACHE) / f"models--{variant.repository.replace('/', '--')}"
+        commits = [variant.revision, *(_ref(kept, name) for name in (variant.revision, "main"))]
+        others = sorted(path.name for path in _entries(kept / "snapshots"))
+        folders = (kept / "snapshots" / name for name in dict.fromkeys([*commits, *others]) if name)
+        return [folder for folder in folders if folder.is_dir()]
+
+    def files(self, name: str) -> list[Path]:
+        """Files of that name, in any case, in the folders where ComfyUI has transformers."""
+        return [path for folder in self._comfyui_dirs for path in _named(folder, name)]
+
+
+def _ref(kept: Path, name: str) -> str | None:
+    """The commit that a branch or tag of the cache is at; None where it knows none."""
+    try:
+        commit = (kept / "refs" / name).read_text("ascii").strip()
+    except (OSError, ValueError):
+        return None
+    return commit if commit.isalnum() else None
+
+
+def _named(folder: Path, name: str) -> Iterator[Path]:
+    """Files of that name below, none of which a link leads out of `folder`."""
+    real, wanted = folder.resolve(), name.casefold()
+    for part in _COMFYUI:
+        for at, folders, names in os.walk(folder / part):  # which follows no link to a folder
+            folders.sort()
+            paths = (Path(at, one) for one in sorted(names) if one.casefold() == wanted)
+            yield from (path for path in paths if path.resolve().is_relative_to(real))
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:  # no such cache, or not ours to read
+        return []
