@@ -17,14 +17,15 @@ from wan22.hardware.probe import probe
 from wan22.media.outputs import Outputs
 from wan22.media.uploads import Uploads
 from wan22.models import demo_weights
-from wan22.models.downloads import Downloads, RunStatus, event_of
+from wan22.models.downloads import Downloads
 from wan22.models.loras.arrivals import Arrivals
 from wan22.models.loras.folders import Loras
+from wan22.models.run_status import RunStatus, event_of
 from wan22.models.variants import Models
 from wan22.models.weights import Weights
 from wan22.orchestrator.orchestrator import Orchestrator, RunResult
 from wan22.orchestrator.planning import Planner
-from wan22.orchestrator.residency import ModelKey, Residency
+from wan22.orchestrator.residency import ModelKey, Residency, Resident
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.loader import preload
 from wan22.pipelines.process import prepare_process, use_threads
@@ -33,7 +34,7 @@ from wan22.queue.feed import Feed
 from wan22.queue.queue import Queue
 from wan22.settings import Settings
 from wan22.store import Store
-from wan22.tasks import EventType, ModelType
+from wan22.tasks import EventType, ModelType, Plan, Silent
 from wan22.worker.worker import Runner, Worker
 
 
@@ -72,7 +73,8 @@ class Runtime:
         closing.callback(self.downloads.close)
         self.residency = self._make_residency(closing)
         self.planner = Planner(self.models, self.settings.device, probe, loras=self.loras)
-        runner = painter(self.outputs) if painter else self._orchestrated()
+        self._orchestrator = Orchestrator(self.models, self.residency, self.outputs, self.uploads, loras=self.loras)
+        runner = painter(self.outputs) if painter else self._run
         self.worker = Worker(self.queue, runner, warm_up=None if painter else self._warm_up)
 
     def _make_residency(self, closing: ExitStack) -> Residency[LoadedModel]:
@@ -81,14 +83,9 @@ class Runtime:
         closing.callback(residency.close)
         return residency
 
-    def _orchestrated(self) -> Runner:
-        orchestrator = Orchestrator(self.models, self.residency, self.outputs, self.uploads, loras=self.loras)
-
-        def run(claim: Claim) -> RunResult:
-            use_threads(self.settings.device.threads)  # here, since it holds for the calling thread
-            return orchestrator.run(claim.task, claim.fence, claim.reporter)
-
-        return run
+    def _run(self, claim: Claim) -> RunResult:
+        use_threads(self.settings.device.threads)  # here, since it holds for the calling thread
+        return self._orchestrator.run(claim.task, claim.fence, claim.reporter)
 
     def _warm_up(self) -> None:
         prepare_process()
@@ -99,6 +96,13 @@ class Runtime:
 
     def _tell_of_download(self, status: RunStatus) -> None:
         self.feed.publish(EventType.MODEL_DOWNLOAD, None, event_of(status))
+
+    async def _load(self, model_type: ModelType, plan: Plan) -> Resident[LoadedModel]:
+        def work() -> Resident[LoadedModel]:
+            use_threads(self.settings.device.threads)
+            return self._orchestrator.load(model_type, plan, Silent(self.worker.check))
+
+        return await self.worker.between(work)
 
     async def _unload(self, model_type: ModelType) -> Sequence[ModelKey]:
         return await self.worker.between(lambda: self.residency.unload(model_type.value))
@@ -116,6 +120,7 @@ class Runtime:
             arrivals=self.arrivals,
             downloads=self.downloads,
             residents=self.residency.residents,
+            load=self._load,
             unload=self._unload,
             probe=probe,
             worker_alive=lambda: self.worker.is_alive,

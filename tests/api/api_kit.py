@@ -9,6 +9,7 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from wan22.api.services import Services
+from wan22.errors import WrongState
 from wan22.hardware.machine import Machine
 from wan22.media.outputs import Outputs
 from wan22.media.uploads import Uploads
@@ -18,12 +19,12 @@ from wan22.models.loras.folders import Loras
 from wan22.models.variants import Models
 from wan22.models.weights import Weights
 from wan22.orchestrator.planning import Planner
-from wan22.orchestrator.residency import ModelKey
+from wan22.orchestrator.residency import ModelKey, Resident
 from wan22.queue.feed import Feed
 from wan22.queue.queue import Queue
 from wan22.settings import Settings, load_settings
 from wan22.store import Store
-from wan22.tasks import Artifact, ModelType
+from wan22.tasks import Artifact, ModelType, Plan
 
 URL = "http://127.0.0.1:8000"
 TASKS = "/api/v1/generation"
@@ -77,6 +78,7 @@ def open_services(
         "arrivals": Arrivals(settings.storage.loras_dir, max_bytes=settings.models.max_lora_bytes),
         "downloads": downloads,
         "residents": lambda: (),
+        "load": nothing_to_load,
         "unload": nothing_to_unload,
         "planner": Planner(models, settings.device, lambda: LAPTOP, loras=loras),
         "probe": lambda: LAPTOP,
@@ -84,6 +86,11 @@ def open_services(
         "version": "0.0.1",
     }
     return Services(**{**parts, **changes})
+
+
+async def nothing_to_load(_: ModelType, __: Plan) -> Resident[Any]:
+    """As a server answers whose device is in use."""
+    raise WrongState("The device is in use by a task.")
 
 
 async def nothing_to_unload(_: ModelType) -> tuple[ModelKey, ...]:

@@ -60,9 +60,9 @@ def test_a_field_of_a_later_version_is_said_to_be_one(name: str) -> None:
     assert read_draft({name: [], "prompt": "a cat"}).prompt == "a cat"
 
 
-def test_int8_is_said_to_come_and_a_misspelt_quantization_is_not() -> None:
-    assert "not served by this version yet" in messages(quantization="INT8")["quantization"]
-    said = "must be one of 'fp16', 'bf16' or 'fp32'; did you mean fp16?"
+def test_a_quantization_is_read_in_any_case_and_a_misspelt_one_is_told_the_nearest() -> None:
+    assert read_draft({"quantization": "INT8"}).quantization == "int8"
+    said = "must be one of 'fp16', 'bf16', 'fp32', 'int8' or 'fp8'; did you mean fp16?"
     assert messages(quantization="fp17") == {"quantization": said}
 
 

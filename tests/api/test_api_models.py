@@ -19,6 +19,7 @@ from wan22.api import download_examples
 from wan22.api.app import create_app
 from wan22.api.download_views import (
     DownloadPlanView,
+    Loaded,
     ModelsHealth,
     ModelStatus,
     ModelStatuses,
@@ -98,7 +99,7 @@ def fetch(client: TestClient) -> dict[str, Any]:
 def damage(server: Services) -> None:
     """Change a byte of a file, and not its size."""
     path = server.models.place_to_fetch(SPEC) / BIG
-    path.write_bytes(b"x" + path.read_bytes()[1:])
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
 
 
 def test_before_anything_is_fetched_the_status_says_what_runs_instead(user: TestClient) -> None:
@@ -130,6 +131,38 @@ def test_a_download_makes_the_model_ready(user: TestClient) -> None:
     assert status["verified_at"]
     assert status["weights_bytes"] < status["on_disk_bytes"]
     assert user.get(f"{MODELS}/download/plan/TI2V-5B").json()["missing_bytes"] == 0
+
+
+def test_every_variant_is_told_with_how_it_stands(user: TestClient) -> None:
+    told = {one["name"]: one for one in status_of(user)["variants"]}
+    assert (told["demo"]["state"], told["dev"]["state"]) == ("ready", "missing")
+    assert told["gguf-q8_0"]["repository"] == "QuantStack/Wan2.2-TI2V-5B-GGUF"
+    assert (told["bf16"]["repository"], told["bf16"]["path"]) == (None, None)
+    assert next(iter(told)) == "bf16", "the ones that are preferred first"
+
+
+def test_single_files_are_planned_fetched_and_verified(user: TestClient, hub: LoopbackHub) -> None:
+    repository, file = "QuantStack/Wan2.2-TI2V-5B-GGUF", "Wan2.2-TI2V-5B-Q8_0.gguf"
+    hub.also(repository, {file: b"GGUF of the right name alone"})
+    wanted = {"model_type": "TI2V-5B", "variant": "GGUF-Q8_0", "source": "hub"}
+    plan = user.get(f"{MODELS}/download/plan/ti2v-5b?variant=gguf-q8_0").json()
+    assert (plan["variant"], plan["repository"]) == ("gguf-q8_0", repository)
+    folders = {(one["repository"], Path(one["folder"]).name) for one in plan["files"]}
+    assert folders == {(repository, "gguf-q8_0"), (SPEC.repository, "dev")}
+    assert user.post(f"{MODELS}/download", json=wanted).json()["variant"] == "gguf-q8_0"
+    told = {one["name"]: one for one in ended(user)["variants"]}
+    assert told["gguf-q8_0"]["state"] == "partial"
+    assert "no readable GGUF file" in told["gguf-q8_0"]["why"]
+    wrong = user.post(f"{MODELS}/verify/ti2v-5b?variant=gguf-q8_0&quick=true").json()["wrong"]
+    assert {one["path"] for one in wrong} <= {f"transformer/{file}"}
+
+
+@pytest.mark.parametrize("call", ["GET download/plan/ti2v-5b", "POST verify/ti2v-5b"])
+def test_an_unknown_variant_of_a_call_is_told_the_right_ones(user: TestClient, call: str) -> None:
+    method, path = call.split()
+    answer = user.request(method, f"{MODELS}/{path}?variant=q9")
+    assert answer.status_code == 422
+    assert "must be one of dev, comfy-fp16" in answer.json()["errors"][0]["message"]
 
 
 def test_while_it_runs_it_is_seen_joined_and_stopped(stalled: TestClient) -> None:
@@ -182,9 +215,12 @@ def test_a_hub_that_does_not_have_it_is_a_problem(user: TestClient) -> None:
         ({"model_type": "T2V-14B"}, "model_type", "did you mean T2V-A14B?"),
         ({}, "model_type", "must be one of T2V-A14B, I2V-A14B or TI2V-5B"),
         ({"model_type": ["TI2V-5B"]}, "model_type", "must be one of"),
-        ({"model_type": "TI2V-5B", "variant": "demo"}, "variant", "must be dev"),
-        ({"model_type": "TI2V-5B", "variant": 5}, "variant", "must be dev"),
-        ({"model_type": "TI2V-5B", "source": "https://x"}, "source", "not served by this version yet"),
+        ({"model_type": "TI2V-5B", "variant": "demo"}, "variant", "it comes with the server"),
+        ({"model_type": "TI2V-5B", "variant": "bf16"}, "variant", "Run `wan22 models convert ti2v-5b"),
+        ({"model_type": "TI2V-5B", "variant": 5}, "variant", "must be one of dev, comfy-fp16, gguf-q8_0"),
+        ({"model_type": "TI2V-5B", "variant": "../dev"}, "variant", "must be one of dev"),
+        ({"model_type": "TI2V-5B", "source": "https://x"}, "source", "must be one of hub"),
+        ({"model_type": "TI2V-5B", "source": ["hub"]}, "source", "must be one of hub"),
     ],
 )
 def test_wrong_fields_are_named(user: TestClient, body: Any, field: str, told: str) -> None:
@@ -236,6 +272,14 @@ def test_a_quick_verification_names_what_is_missing(user: TestClient, server: Se
     assert user.post(f"{MODELS}/verify/ti2v-5b?quick=true").json()["wrong"] == [{"path": BIG, "fault": "missing"}]
 
 
+def test_a_quick_verification_reads_headers(user: TestClient, server: Services) -> None:
+    fetch(user)
+    path = server.models.place_to_fetch(SPEC) / BIG
+    path.write_bytes(b"x" + path.read_bytes()[1:])
+    told = user.post(f"{MODELS}/verify/ti2v-5b?quick=true").json()
+    assert (told["wrong"], told["run"]) == ([{"path": BIG, "fault": "damaged header"}], None)
+
+
 @pytest.mark.parametrize("query", ["quick=perhaps", "quik=true"])
 def test_parameters_are_checked(user: TestClient, query: str) -> None:
     assert user.post(f"{MODELS}/verify/ti2v-5b?{query}").status_code == 422
@@ -249,6 +293,7 @@ def test_a_loaded_model_says_where_and_how(tmp_path: Path, closing: ExitStack) -
     health = client.get(f"{MODELS}/health").json()
     (resident,) = health["residents"]
     assert (resident["leases"], resident["idle_s"], resident["size_bytes"]) == (1, None, 24)
+    assert resident["used_at"].endswith("Z")
     assert health["resident_bytes"] == 24
     assert health["folders"][0]["free_bytes"] > 0
     assert health["last_error"] is None
@@ -352,6 +397,7 @@ def test_what_is_over_the_limit_is_refused(tmp_path: Path, closing: ExitStack, l
         (VerifyAnswer, download_examples.QUICK),
         (VerifyAnswer, download_examples.VERIFYING),
         (ModelsHealth, download_examples.HEALTH),
+        (Loaded, download_examples.LOADED),
         (Unloaded, download_examples.UNLOADED),
         (LoraView, download_examples.LORA),
     ],

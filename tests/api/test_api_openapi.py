@@ -58,6 +58,7 @@ def test_the_calls_of_this_version_are_all_there(document: dict[str, Any]) -> No
         "GET /api/v1/models/download/progress",
         "POST /api/v1/models/download/{model_type}/cancel",
         "POST /api/v1/models/verify/{model_type}",
+        "POST /api/v1/models/load/{model_type}",
         "POST /api/v1/models/unload/{model_type}",
         "GET /api/v1/models/loras",
         "POST /api/v1/models/loras",
@@ -144,7 +145,7 @@ def test_every_example_of_a_request_is_accepted_as_it_stands(client: TestClient,
     for name, call in operations(document).items():
         method, path = name.split()
         if path.startswith("/api/v1/models/"):
-            continue  # these want a hub or a file, which test_api_models has
+            continue  # these want a hub or a file, which test_api_examples and test_api_models have
         for media_type, content in call.get("requestBody", {}).get("content", {}).items():
             form = {field: (None, str(value)) for field, value in content["example"].items()}
             body = {"json": content["example"]} if media_type == "application/json" else {"files": form}

@@ -231,7 +231,7 @@ def test_the_overview_has_the_three_in_short(client: TestClient, services: Servi
     first, second, _ = found["models"]
     assert first["performance"]["runs"] == 1
     assert second["performance"]["p50_total_s"] is None
-    assert "quantization" in first["capabilities"]["not_as_reported"]
+    assert "quantization" not in first["capabilities"]["not_as_reported"]
     assert first["last_error"] is None
 
 

@@ -68,7 +68,7 @@ def test_an_open_door_without_a_key_is_refused_in_one_sentence(host: str) -> Non
     ("flag", "value", "cure"),
     [
         ("--precision", "fp12", "'bf16'"),
-        ("--variant", "x", "'demo'"),
+        ("--variant", "x", "demo"),
         ("--log-level", "loud", "'info'"),
         ("--port", "99999", "65535"),
     ],

@@ -130,6 +130,16 @@ def test_ram_that_is_too_small_is_told_with_both_figures() -> None:
     assert "137.5 GB of RAM are needed" in judged(BARE)["T2V-A14B"][0], "a CPU computes in fp32"
 
 
+def test_weights_in_8_bits_are_judged_by_their_own_bytes() -> None:
+    settings = load_settings().device
+    kept = verdict_on(SPECS[ModelType.T2V_A14B], STUDIO, "cuda:0", settings, stored="int8")
+    assert kept.obstacles == ()
+    assert str(kept).startswith("fit: 40.4 GB, int8 on cuda:0, streamed from RAM")
+    old = replace(CARD, name="Tesla T4", compute_capability=(7, 5))
+    refused = verdict_on(SPECS[ModelType.TI2V_5B], replace(STUDIO, gpus=(old,)), "cuda:0", settings, stored="int8")
+    assert any("overflows in fp16" in obstacle for obstacle in refused.obstacles)
+
+
 def test_a_card_that_is_too_small_or_too_old() -> None:
     small = replace(CARD, vram_total_bytes=8 * GB)
     old = replace(CARD, name="Tesla T4", compute_capability=(7, 5))
@@ -162,7 +172,8 @@ def test_real_weights_that_are_left_aside_are_told(tmp_path: Path) -> None:
     put_real_weights(tmp_path / "ti2v-5b" / "dev")
     dirs = {"models_dirs": [tmp_path]}
     used = list(check_models(BARE, load_settings(storage={"home": tmp_path}, models=dirs)))[3]
-    assert (used.state, used.text.partition(" and ")[0]) == ("warn", "the real weights are in use")
+    told = f"The real weights of TI2V-5B (dev) are in {tmp_path / 'ti2v-5b' / 'dev'}."
+    assert (used.state, used.text.partition(" They don't")[0]) == ("warn", told)
     aside = load_settings(storage={"home": tmp_path}, models={**dirs, "variant": "demo"})
     assert "set models.variant to auto" in list(check_models(BARE, aside))[3].cure
 

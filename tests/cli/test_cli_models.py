@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from support.loopback_hub import Fault, LoopbackHub
 from typer.testing import CliRunner, Result
 
 from wan22.cli.app import app
-from wan22.errors import DownloadFailed, InvalidRequest, ModelCorrupt
+from wan22.errors import DownloadFailed, InvalidRequest, ModelCorrupt, ModelMissing
 from wan22.models.catalogue import SPECS
 from wan22.models.demo_weights import SHIPPED
 from wan22.tasks import ModelType
@@ -67,7 +68,7 @@ def test_the_plan_alone_fetches_nothing(hub: LoopbackHub, tmp_path: Path) -> Non
 def test_verify_names_what_is_wrong_and_repair_mends_it(tmp_path: Path) -> None:
     models("download", "ti2v-5b")
     content = bytearray((place(tmp_path) / BIG).read_bytes())
-    content[1000] ^= 1
+    content[-1] ^= 1
     (place(tmp_path) / BIG).write_bytes(content)
     assert models("verify", "ti2v-5b", "--quick").exit_code == 0
     found = models("verify", "ti2v-5b")
@@ -76,6 +77,18 @@ def test_verify_names_what_is_wrong_and_repair_mends_it(tmp_path: Path) -> None:
     assert "verify ti2v-5b --repair" in found.exception.hint
     assert models("verify", "ti2v-5b", "--repair").exit_code == 0
     assert models("verify", "ti2v-5b").exit_code == 0
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_quick_verify_looks_at_headers(tmp_path: Path) -> None:
+    models("download", "ti2v-5b")
+    content = bytearray((place(tmp_path) / BIG).read_bytes())
+    content[100] ^= 0x80
+    (place(tmp_path) / BIG).write_bytes(content)
+    found = models("verify", "ti2v-5b", "--quick")
+    assert (found.exit_code, found.stdout) == (1, f"{BIG}: damaged header\n")
+    assert models("verify", "ti2v-5b", "--quick", "--repair").exit_code == 0
+    assert models("verify", "ti2v-5b", "--quick").exit_code == 0
 
 
 def test_a_download_that_no_source_gives_says_so_and_keeps_the_rest(hub: LoopbackHub, tmp_path: Path) -> None:
@@ -90,3 +103,35 @@ def test_an_unknown_model_is_told_the_three() -> None:
     refused = models("download", "t2v")
     assert isinstance(refused.exception, InvalidRequest)
     assert "t2v-a14b, i2v-a14b, ti2v-5b" in refused.exception.detail
+
+
+def converted(home: Path, *flags: str) -> Result:
+    if not place(home).exists():
+        shutil.copytree(SHIPPED / SPEC.slug, place(home))
+    return models("convert", "ti2v-5b", "--to", "int8", *flags)
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_smaller_variant_is_made_beside_its_source_and_used(tmp_path: Path) -> None:
+    done = converted(tmp_path)
+    assert (done.exit_code, done.stdout.strip()) == (0, str(place(tmp_path).parent / "int8"))
+    assert "to write into" in done.stderr
+    assert "int8: ready;" in models("status").stdout
+    small = ["--model", "TI2V-5B", "--size", "64x64", "--frames", "5", "--steps", "2", "--precision", "int8"]
+    made = CliRunner().invoke(app, ["generate", "a cat", "-o", str(tmp_path / "cat.mp4"), *small])
+    assert made.exit_code == 0, made.stderr
+    assert "These are the weights of ti2v-5b/int8." in made.stderr
+
+
+@pytest.mark.usefixtures("hub")
+def test_the_originals_may_go_then(tmp_path: Path) -> None:
+    assert converted(tmp_path, "--remove-originals").exit_code == 0
+    assert not place(tmp_path).exists()
+    assert "TI2V-5B: ready." in models("status").stdout
+
+
+@pytest.mark.usefixtures("hub")
+def test_nothing_to_convert_has_its_cure() -> None:
+    refused = models("convert", "ti2v-5b", "--to", "fp8")
+    assert isinstance(refused.exception, ModelMissing)
+    assert "Run `wan22 models download ti2v-5b`." in refused.exception.detail

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from client_story import VIDEO, Story, lost, problem
+from starlette.responses import JSONResponse
 
 from wan22.client import Client
-from wan22.errors import ConfigurationError, InvalidRequest, NotFound, ServerFault
-from wan22.tasks import Draft, Status
+from wan22.errors import ConfigurationError, InvalidRequest, NotFound, ServerFault, WrongState
+from wan22.tasks import Draft, ModelType, Status
 
 
 def test_submit_sends_json_and_gives_the_task(client: Client, story: Story) -> None:
@@ -84,6 +85,21 @@ def test_get_cancel_retry_delete_list_and_health(client: Client, story: Story) -
         ("GET", "/api/v1/generation"),
         ("GET", "/health"),
     ]
+
+
+def test_a_model_is_loaded_and_unloaded_by_name(client: Client, story: Story) -> None:
+    resident = {"model_type": "TI2V-5B", "variant": "dev", "device": "cpu", "offload": "none", "size_bytes": 9}
+    story.first = [
+        JSONResponse({"model_type": "TI2V-5B", "was_loaded": False, "loaded": resident}),
+        JSONResponse({"model_type": "TI2V-5B", "unloaded": [resident]}),
+        problem(409, "wrong_state"),
+    ]
+    answer = client.load(ModelType.TI2V_5B)
+    assert (answer.was_loaded, answer.loaded.size_bytes) == (False, 9)
+    assert client.unload("ti2v-5b") == (answer.loaded,)
+    with pytest.raises(WrongState):
+        client.load("ti2v-5b")
+    assert story.asked[:2] == [("POST", "/api/v1/models/load/TI2V-5B"), ("POST", "/api/v1/models/unload/ti2v-5b")]
 
 
 def test_an_answer_of_another_kind_of_server_is_a_fault(client: Client, story: Story) -> None:

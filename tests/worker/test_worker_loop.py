@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from support.samples import plan, request
 
-from wan22.errors import OutOfMemory, StoreError, WrongState
+from wan22.errors import Cancelled, OutOfMemory, StoreError, WrongState
 from wan22.orchestrator.orchestrator import RunResult
 from wan22.queue.claim import Claim
 from wan22.queue.feed import Feed
@@ -281,5 +281,69 @@ def test_while_a_task_runs_nothing_comes_between(queue: Queue) -> None:
         await worker.stop(0)
         with pytest.raises(WrongState):
             await worker.between(lambda: None)
+
+    asyncio.run(main())
+
+
+def test_work_between_tasks_waits_for_other_such_work(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wan22.worker.worker.PATIENCE_S", 0.01)
+    let_go = threading.Event()
+
+    async def main() -> list[str]:
+        worker = Worker(queue, until_told)
+        worker.start()
+        first = asyncio.create_task(worker.between(lambda: let_go.wait() and "first"))
+        second = asyncio.create_task(worker.between(lambda: "second"))
+        await asyncio.sleep(0.1)  # many times the patience; the loop goes on meanwhile
+        assert not first.done()
+        assert not second.done()
+        let_go.set()
+        done = [await first, await second]
+        await worker.stop(0)
+        return done
+
+    assert asyncio.run(main()) == ["first", "second"]
+
+
+def test_work_between_tasks_waits_for_the_warm_up(queue: Queue) -> None:
+    order: list[str] = []
+    let_go = threading.Event()
+
+    def warm_up() -> None:
+        let_go.wait()
+        order.append("warm")
+
+    async def main() -> None:
+        worker = Worker(queue, until_told, warm_up=warm_up)
+        worker.start()
+        work = asyncio.create_task(worker.between(lambda: order.append("work")))
+        await asyncio.sleep(0.05)
+        assert order == []
+        let_go.set()
+        await work
+        await worker.stop(0)
+
+    asyncio.run(main())
+    assert order == ["warm", "work"]
+
+
+def test_work_between_tasks_that_lasts_is_stopped_with_the_worker(queue: Queue) -> None:
+    begun = threading.Event()
+
+    async def main() -> None:
+        worker = Worker(queue, until_told)
+
+        def work() -> None:
+            begun.set()
+            while True:
+                worker.check()
+                time.sleep(0.005)
+
+        worker.start()
+        waiting = asyncio.create_task(worker.between(work))
+        await asyncio.to_thread(begun.wait)
+        await worker.stop(0)
+        with pytest.raises(Cancelled, match="The server is stopping"):
+            await waiting
 
     asyncio.run(main())

@@ -11,19 +11,24 @@ from typing import Any
 from wan22.api import examples
 from wan22.api.download_views import (
     GpuMemory,
+    Loaded,
     ModelFolder,
     ModelsHealth,
     ModelStatus,
     ModelStatuses,
     Runs,
     Unloaded,
+    VariantView,
     VerifyAnswer,
     WrongFileView,
 )
-from wan22.api.handlers.downloads import asked_for, view_plan, view_resident, view_run
+from wan22.api.handlers.downloads import view_plan, view_run, view_variant
+from wan22.api.handlers.residents import view_resident
+from wan22.api.handlers.wanted import KNOWN
 from wan22.api.views import View
-from wan22.errors import DiskFull, DownloadFailed, InvalidRequest, WrongState
-from wan22.models.catalogue import SPECS
+from wan22.api.wording import unknown
+from wan22.errors import DiskFull, DownloadFailed, InvalidRequest, ModelMissing, OutOfMemory, WrongState
+from wan22.models.catalogue import SPECS, VARIANTS
 from wan22.models.download import (
     DownloadPlan,
     DownloadProgress,
@@ -32,7 +37,11 @@ from wan22.models.download import (
     PlannedFile,
     WantedFile,
 )
-from wan22.models.downloads import RunStatus, nothing_runs
+from wan22.models.downloads import nothing_runs
+from wan22.models.run_status import RunStatus
+from wan22.models.specs import VariantSpec
+from wan22.models.variants import VariantReport
+from wan22.models.weights import WeightsPlan
 from wan22.orchestrator.residency import ModelKey, Resident
 from wan22.tasks import ModelType
 
@@ -44,23 +53,26 @@ _SPEED = 42_000_000.0
 _AT = datetime(2026, 11, 20, 10, 15, 30, tzinfo=timezone.utc)
 
 DOWNLOAD = {"model_type": "TI2V-5B", "variant": "dev"}
-
-
-def _wrong_body() -> InvalidRequest:
-    try:
-        asked_for({"model_typ": "TI2V-5B", "model_type": "TI2V-5B"})
-    except InvalidRequest as error:
-        return error
-    raise AssertionError("it must be refused")
-
-
-WRONG_BODY = _wrong_body()
+WRONG_BODY = InvalidRequest([unknown("model_typ", "TI2V-5B", known=KNOWN, nearest="model_type")])
+WRONG_VARIANT = InvalidRequest.of("variant", "must be one of dev, comfy-fp16, gguf-q8_0 or gguf-q4_k_m", "gguf")
+HELD_ELSEWHERE = WrongState(
+    "dev of TI2V-5B is whole in /home/me/.cache/huggingface, Hugging Face's cache, and used from there.",
+    hint="To have a copy of its own, set models.use_hf_cache to false or leave models.comfyui_dirs empty.",
+)
 WRONG_FLAG = InvalidRequest.of("quick", "must be true or false", "maybe")
 NOTHING_RUNS = nothing_runs(TI2V)
 BUSY = WrongState("TI2V-5B is being verified.", hint="Wait until that has ended, or cancel it.")
 IN_USE = WrongState(
     "The device is in use by a task, or the server is stopping.",
     hint="Wait until the task has ended, or cancel it, then try again.",
+)
+NO_WEIGHTS = ModelMissing(
+    f"The real weights of {TI2V.value} are not on disk: no folder {_SPEC.slug}/dev in /models. "
+    "Run `wan22 models download ti2v-5b`, or set models.variant to auto for the demo weights."
+)
+TOO_LARGE = OutOfMemory(
+    "Memory ran out while loading the model (CUDA out of memory). Close what else uses memory, ask for quantization "
+    "bf16, or for TI2V-5B, the smallest model."
 )
 TAKEN = WrongState(
     "There is a LoRA file sunset.safetensors already.",
@@ -77,13 +89,14 @@ NO_HUB = DownloadFailed(f"hub https://huggingface.co does not list {_SPEC.reposi
 _VAE = WantedFile("vae/diffusion_pytorch_model.safetensors", 2_818_760_000, "sha256", "9f" * 32)
 _INDEX = WantedFile("model_index.json", 497, "git-sha1", "a7" * 20)
 _LISTING = Listing(_SPEC.repository, "main", _COMMIT, (_INDEX, _VAE))
-_PLAN = DownloadPlan(
+_OF_HUB = DownloadPlan(
     _LISTING,
     _LISTING,
     _TARGET,
     (PlannedFile(_INDEX, _INDEX.size, checked=True), PlannedFile(_VAE, 1_200_000_000)),
     free_bytes=812_000_000_000,
 )
+_PLAN = WeightsPlan(VARIANTS[TI2V]["dev"], (_OF_HUB,))
 _FETCHING = DownloadProgress(
     "running",
     (
@@ -107,6 +120,16 @@ _RESIDENT = Resident(
 )
 
 
+_SHOWN = view_resident(_RESIDENT).model_copy(update={"used_at": _AT})
+
+
+def _variant(variant: VariantSpec) -> VariantView:
+    report = VariantReport("missing", f"It is not on disk: no folder {_SPEC.slug}/{variant.name} in /models.")
+    if variant.name == "dev":
+        report = VariantReport("ready", f"The real weights of {TI2V.value} (dev) are in {_TARGET}.", _TARGET)
+    return view_variant(variant, report)
+
+
 def _json(view: View) -> dict[str, Any]:
     shown: dict[str, Any] = view.model_dump(mode="json")
     return {**shown, "target": _TARGET.as_posix()} if "target" in shown else shown
@@ -123,6 +146,7 @@ STATUS = _json(
         state="loaded",
         why=f"The real weights of {TI2V.value} are in {_TARGET.as_posix()}.",
         variant="dev",
+        variants=tuple(map(_variant, VARIANTS[TI2V].values())),
         path=_TARGET.as_posix(),
         missing=(),
         wrong=(),
@@ -149,7 +173,7 @@ VERIFYING = {
 
 HEALTH = _json(
     ModelsHealth(
-        residents=(view_resident(_RESIDENT),),
+        residents=(_SHOWN,),
         resident_bytes=_RESIDENT.model.size_bytes,
         process_ram_bytes=27_412_000_000,
         ram_available_bytes=88_000_000_000,
@@ -163,10 +187,7 @@ HEALTH = _json(
     )
 )
 
-UNLOADED = _json(
-    Unloaded(
-        model_type=TI2V, unloaded=(view_resident(replace(_RESIDENT, leases=0)).model_copy(update={"idle_s": 61.5}),)
-    )
-)
+LOADED = _json(Loaded(model_type=TI2V, was_loaded=False, loaded=_SHOWN.model_copy(update={"leases": 0, "idle_s": 0.0})))
+UNLOADED = _json(Unloaded(model_type=TI2V, unloaded=(_SHOWN.model_copy(update={"leases": 0, "idle_s": 61.5}),)))
 
 LORA = examples.LORAS["loras"][0]

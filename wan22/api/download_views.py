@@ -8,8 +8,8 @@ from pydantic import Field
 
 from wan22.api.problems import Problem
 from wan22.api.views import UtcTime, View
-from wan22.models.downloads import Kind
-from wan22.models.downloads import State as RunState
+from wan22.models.run_status import Kind
+from wan22.models.run_status import State as RunState
 from wan22.models.verification import Fault
 from wan22.tasks import ModelType
 
@@ -38,11 +38,12 @@ class RunView(View):
     """A download or a verification of one model, as it goes on or as it ended."""
 
     model_type: ModelType = Field(description="Which.")
+    variant: str = Field(description="Which of its weights.")
     kind: Kind = Field(description="download or verify; a repair is a download from its first fetched byte on.")
     state: RunState = Field(description="running, then done, failed or cancelled.")
     cancel_requested: bool = Field(description="True from a cancel call until it has stopped.")
-    repository: str = Field(description="On the hub.")
-    target: str = Field(description="The folder of the files.")
+    repository: str = Field(description="On the hub; the first, where there are two.")
+    target: str = Field(description="The folder of its files.")
     progress: float = Field(description="Of all bytes, 0 to 1.")
     done_bytes: int = Field(description="Of all files.")
     size_bytes: int = Field(description="Of all files.")
@@ -68,7 +69,9 @@ class Runs(View):
 class PlannedFileView(View):
     """One file of a plan."""
 
-    path: str = Field(description="Inside the model's folder.")
+    path: str = Field(description="Inside its folder.")
+    repository: str = Field(description="That it comes from: a single file has its other parts from the official one.")
+    folder: str = Field(description="That it comes into.")
     size_bytes: int = Field(description="Of the whole file.")
     missing_bytes: int = Field(description="Still to fetch, if what is there turns out right.")
     checked: bool = Field(description="It was hashed, is right, and was not touched since.")
@@ -78,10 +81,11 @@ class DownloadPlanView(View):
     """What a download would fetch, and whether it fits."""
 
     model_type: ModelType = Field(description="Which.")
-    repository: str = Field(description="On the hub.")
-    revision: str = Field(description="Commit that the files are of.")
+    variant: str = Field(description="Which of its weights.")
+    repository: str = Field(description="On the hub; the first, where there are two.")
+    revision: str = Field(description="Commit that its files are of.")
     licence: str = Field(description="Of the weights.")
-    target: str = Field(description="The folder that they come into.")
+    target: str = Field(description="The folder that its files come into.")
     size_bytes: int = Field(description="Of all files that loading reads.")
     missing_bytes: int = Field(description="Still to fetch.")
     free_bytes: int = Field(description="On that folder's disk.")
@@ -95,13 +99,27 @@ class ResidentView(View):
     """A model in memory."""
 
     model_type: ModelType = Field(description="Which.")
-    variant: str = Field(description="dev or demo.")
+    variant: str = Field(description="Which of its weights, as `plan.variant` of a task.")
     device: str = Field(description="What computes: cpu, cuda:0 or mps.")
     precision: dict[str, str] = Field(description="dtype of transformer, text_encoder and vae.")
     offload: str = Field(description="Whether its weights wait in RAM, as `plan.offload` of a task.")
     size_bytes: int = Field(description="Of all its weights, wherever they wait.")
     leases: int = Field(description="Runs that use it now; 0: it may be dropped for another model.")
     idle_s: float | None = Field(description="Seconds since it was last used; null while it is.")
+    used_at: UtcTime = Field(description="When it was last used, or loaded; now, while it is.")
+
+
+class VariantView(View):
+    """One set of weights that is known of a model."""
+
+    name: str = Field(description="For `variant` of a download, and for the setting models.variant.")
+    about: str = Field(description="What it is.")
+    precision: str = Field(description="Of the transformers on disk.")
+    state: str = Field(description="ready, partial or missing.")
+    why: str = Field(description="Where it is, whose place that is if not this server's, or what is missing.")
+    path: str | None = Field(description="Where it is; null where it is not.")
+    repository: str | None = Field(description="That a download fetches; null: made by a conversion, or shipped.")
+    licence: str = Field(description="Of the weights.")
 
 
 class ModelStatus(View):
@@ -113,13 +131,14 @@ class ModelStatus(View):
         "loaded: they are in memory."
     )
     why: str = Field(description="The same in a sentence.")
-    variant: str | None = Field(description="In use, as `plan.variant` of a task: dev or demo; null: neither can be.")
+    variant: str | None = Field(description="In use, as `plan.variant` of a task; null: what is wanted is not there.")
+    variants: tuple[VariantView, ...] = Field(description="All that are known, the ones that are preferred first.")
     path: str = Field(description="Folder of the real weights, or where a download would put them.")
     missing: tuple[str, ...] = Field(description="Files that a partial folder lacks.")
     wrong: tuple[WrongFileView, ...] = Field(description="Files that a verification found wrong.")
     weights_bytes: int = Field(description="Of the weight files that are there.")
     on_disk_bytes: int = Field(description="Of all that is in the folder, half-fetched files too.")
-    repository: str = Field(description="On the hub.")
+    repository: str | None = Field(description="On the hub; null for weights that were made by a conversion.")
     revision: str | None = Field(description="Commit that the folder was begun with; null if nobody wrote it down.")
     licence: str = Field(description="Of the weights.")
     precision: dict[str, str] | None = Field(description="Where it is loaded: dtype of each part.")
@@ -138,10 +157,18 @@ class VerifyAnswer(View):
     """What the quick check found, or the run that was begun."""
 
     model_type: ModelType = Field(description="Which.")
-    quick: bool = Field(description="Sizes alone.")
+    quick: bool = Field(description="Sizes and headers alone.")
     repair: bool = Field(description="What is wrong is fetched again.")
     wrong: tuple[WrongFileView, ...] = Field(description="Found so far; complete where there is no `run`.")
     run: RunView | None = Field(description="Goes on by itself; look at the model's status. Null: it is done.")
+
+
+class Loaded(View):
+    """A model that is in memory, as its next task will find it."""
+
+    model_type: ModelType = Field(description="Which.")
+    was_loaded: bool = Field(description="True if it was before, so that nothing had to be done.")
+    loaded: ResidentView = Field(description="With which weights, where, and how large.")
 
 
 class Unloaded(View):

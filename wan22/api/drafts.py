@@ -19,8 +19,6 @@ KNOWN = tuple(Draft.model_fields)
 LATER = ("optimizations", "webhook_url")
 """Fields of the contract that this version does not serve yet."""
 
-LATER_QUANTIZATIONS = ("int8",)
-
 COUNTS = ("width", "height", "num_frames", "fps")
 """Whole numbers whose limits only the model knows; under 1 they are wrong for every model."""
 
@@ -99,10 +97,6 @@ def _not_yet(fields: dict[str, Any]) -> Iterator[FieldError]:
     for name in LATER:
         if fields.get(name):
             yield FieldError(name, "is part of the API, but not served by this version yet; leave it out", fields[name])
-    wanted = fields.get("quantization")
-    if isinstance(wanted, str) and wanted.strip().lower() in LATER_QUANTIZATIONS:
-        cure = "use fp16, bf16 or fp32, or leave it out"
-        yield FieldError("quantization", f"{wanted} is not served by this version yet; {cure}", wanted)
 
 
 def _garbled(fields: dict[str, Any]) -> Iterator[FieldError]:

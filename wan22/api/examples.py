@@ -58,6 +58,7 @@ PLAN: dict[str, Any] = {
     "model_files": "t2v-A14B/dev",
     "device": "cuda:0",
     "precision": {"transformer": "bf16", "text_encoder": "bf16", "vae": "bf16"},
+    "compute": "bf16",
     "offload": "group",
     "render": {
         "width": 1280,

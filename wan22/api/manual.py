@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
+from starlette.routing import BaseRoute
 
 from wan22.api import examples
 from wan22.api.problems import Problem, problem_of
@@ -165,8 +169,22 @@ class DocumentedApp(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The document; made once."""
         if self.openapi_schema is None:
-            _complete(super().openapi())
+            document = super().openapi()
+            _restore_examples(document, self.routes)
+            _complete(document)
         return super().openapi()
+
+
+def _restore_examples(document: dict[str, Any], routes: Sequence[BaseRoute]) -> None:
+    """Put the examples of answers back as they are: the framework drops what is null from all of the document."""
+    for route in iter_route_contexts(routes):
+        for method in route.methods or ():
+            call = document["paths"].get(route.path_format, {}).get(method.lower())
+            for status, answer in (route.responses if call else {}).items():
+                for media_type, said in answer.get("content", {}).items():
+                    if "example" in said:
+                        content = call["responses"][str(status)]["content"][media_type]
+                        content["example"] = deepcopy(said["example"])
 
 
 def _complete(document: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
+from wan22.api.download_views import ResidentView
 from wan22.api.examples import NO_MODEL as NAME_OF_NONE
 from wan22.api.examples import TASK_ID
 from wan22.api.handlers.wan_models import expected_of, no_model, short_capabilities, short_performance
@@ -72,6 +73,17 @@ _WEIGHTS = Weights(
     why="The real weights of T2V-A14B are in /models/t2v-A14B/dev.",
 )
 _DEVICE = Device(name="cuda:0", gpu="NVIDIA GeForce RTX 4080", vram_bytes=17_171_480_576, why="")
+_LOADED = ResidentView(
+    model_type=T2V,
+    variant="dev",
+    device="cuda:0",
+    precision={"transformer": "bf16", "text_encoder": "bf16", "vae": "fp32"},
+    offload="group",
+    size_bytes=69_000_000_000,
+    leases=0,
+    idle_s=12.5,
+    used_at=_AT,
+)
 _LAST_ERROR = LastError(task_id=TASK_ID, at=_AT, error=problem_of(_ERROR, f"/api/v1/generation/{TASK_ID}"))
 
 
@@ -110,6 +122,7 @@ HEALTH = _json(
         model_type=T2V,
         weights=_WEIGHTS,
         device=_DEVICE,
+        loaded=_LOADED,
         runs=_HISTORY.runs,
         success_rate=_HISTORY.success_rate,
         last_error=_LAST_ERROR,

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from wan22.api.download_views import ResidentView
 from wan22.api.problems import Problem
 from wan22.api.views import UtcTime, View
 from wan22.models.capabilities import Line
@@ -21,7 +22,7 @@ class Weights(View):
         description="ready: the real ones are in use, demo: the small shipped ones; partial, missing: neither, as the "
         "settings want the real ones, and those are not whole or not there."
     )
-    variant: str | None = Field(description="dev or demo, as `plan.variant` of a task; null: the model can't run.")
+    variant: str | None = Field(description="Its name, as `plan.variant` of a task; null: the model can't run.")
     real: Literal["ready", "partial", "missing"] = Field(description="How the real ones stand, in use or not.")
     missing: tuple[str, ...] = Field(description="Files that a partial folder lacks, as paths inside it.")
     why: str = Field(description="Why these are used, and what to do for the real ones.")
@@ -59,6 +60,7 @@ class ModelHealth(View):
     model_type: ModelType = Field(description="Which.")
     weights: Weights = Field(description="Those in use.")
     device: Device = Field(description="Where it runs.")
+    loaded: ResidentView | None = Field(description="How it is in memory; null: its next task loads it first.")
     runs: int = Field(description="Newest tasks that completed or failed, with these weights on this device.")
     success_rate: float | None = Field(description="Completed of those, 0 to 1; null before the first.")
     last_error: LastError | None = Field(description="Of the newest failed task, whatever its weights; null: none.")

@@ -23,7 +23,7 @@ from wan22.orchestrator.residency import ModelKey, Resident
 from wan22.queue.feed import Feed
 from wan22.queue.queue import Queue
 from wan22.settings import Settings
-from wan22.tasks import ModelType
+from wan22.tasks import ModelType, Plan
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Services:
     arrivals: Arrivals
     downloads: Downloads
     residents: Callable[[], tuple[Resident[Any], ...]]
+    load: Callable[[ModelType, Plan], Awaitable[Resident[Any]]]
     unload: Callable[[ModelType], Awaitable[Sequence[ModelKey]]]
     probe: Callable[[], Machine]
     worker_alive: Callable[[], bool]

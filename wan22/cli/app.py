@@ -17,6 +17,7 @@ from typer.main import get_command
 from wan22 import __version__
 from wan22.cli.doctor import doctor
 from wan22.cli.generate import generate
+from wan22.cli.memory import load, unload
 from wan22.cli.models import models
 from wan22.cli.serve import serve
 from wan22.cli.settings import settings
@@ -34,6 +35,8 @@ app.command()(serve)
 app.command()(generate)
 app.command()(doctor)
 app.command()(settings)
+models.command()(load)
+models.command()(unload)
 app.add_typer(models, name="models")
 
 DEBUG_FLAG = "--debug"

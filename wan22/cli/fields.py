@@ -29,7 +29,9 @@ Format = Annotated[
     str | None, Option("--format", help="mp4, webm or gif; png or webp for one frame. If left out, as -o ends.")
 ]
 Quality = Annotated[str | None, Option("--quality", help="low, medium or high.")]
-Precision = Annotated[str | None, Option("--precision", help="fp16, bf16 or fp32; chosen for the device if left out.")]
+Precision = Annotated[
+    str | None, Option("--precision", help="fp16, bf16, fp32, int8 or fp8; chosen for the device if left out.")
+]
 Preset = Annotated[str | None, Option("--preset", help="fast: a few-step LoRA that is on disk.")]
 Loras = Annotated[list[str] | None, Option("--lora", help="A LoRA by its name, or as NAME=0.8. May be repeated.")]
 Count = Annotated[int | None, Option("--count", help="How many, with seeds seed, seed + 1 and so on.")]

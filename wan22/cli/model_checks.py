@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from wan22.cli.finding import Finding, failed_by, ok, size_words, warn
 from wan22.errors import ConfigurationError, ModelCorrupt, ModelMissing
-from wan22.hardware.choose import choose_device, choose_offload, choose_precision, gpu_of
+from wan22.hardware.choose import choose_device, choose_offload, choose_precision, eight_bit_obstacle, gpu_of
 from wan22.hardware.machine import Gpu, Machine
 from wan22.models import demo_weights
 from wan22.models.catalogue import SPECS, ModelSpec
-from wan22.models.variants import DTYPE_BYTES, Models
+from wan22.models.variants import DTYPE_BYTES, Models, Variant, cure_of
 from wan22.settings import DeviceSettings, Settings
 from wan22.tasks import ModelType
 
@@ -28,7 +29,10 @@ def check_models(machine: Machine, settings: Settings) -> Iterator[Finding]:
     yield ok("device", device)
     models = Models(settings.models, settings.storage.home / "models")
     for model_type, spec in SPECS.items():
-        yield _check_model(models, model_type, verdict_on(spec, machine, device, settings.device))
+        used = _real_in_use(models, model_type)
+        held = partial(models.loaded_bytes, used) if used and used.parts.config else None
+        verdict = verdict_on(spec, machine, device, settings.device, held=held, stored=used.stored if used else None)
+        yield _check_model(models, model_type, verdict)
     if _is_demo_used(models):
         yield ok("demo weights", demo_weights.KNOWN)
 
@@ -44,18 +48,42 @@ class Verdict:
         return f"don't suit this machine: {'; '.join(self.obstacles)}" if self.obstacles else f"fit: {self.how}"
 
 
-def verdict_on(spec: ModelSpec, machine: Machine, device: str, settings: DeviceSettings) -> Verdict:
-    """Judge by the weights' bytes in the precision that would be chosen, and by the least that a GPU must have."""
-    precision = choose_precision(machine, device, None if settings.precision == "auto" else settings.precision)
-    size = sum(count * DTYPE_BYTES[precision.dtypes[part]] for part, count in spec.parameters.items())
+Held = Callable[[Mapping[str, str]], int]
+"""Bytes that weights hold, by the dtypes of their parts."""
+
+
+def verdict_on(
+    spec: ModelSpec,
+    machine: Machine,
+    device: str,
+    settings: DeviceSettings,
+    *,
+    held: Held | None = None,
+    stored: str | None = None,
+) -> Verdict:
+    """Judge by the bytes that the weights hold in the precision that would be chosen, the official ones unless `held`
+    tells of others, and by the least that a GPU must have. `stored`: the 8 bits in which they can be had alone."""
+    asked = stored or (None if settings.precision == "auto" else settings.precision)
+    precision = choose_precision(machine, device, asked)
+    official = sum(count * DTYPE_BYTES[precision.dtypes[part]] for part, count in spec.parameters.items())
+    size = held(precision.dtypes) if held else round(official)
     gpu = gpu_of(machine, device)
     offload, _ = choose_offload(size, gpu, settings.vram_reserve_bytes)
-    obstacles = list(_of_gpu(spec, gpu))
+    obstacles = [*_of_gpu(spec, gpu), *filter(None, [eight_bit_obstacle(precision, device)])]
     if (gpu is None or offload == "group") and size > machine.ram_total_bytes:
         obstacles.append(f"{size_words(size)} of RAM are needed, there are {size_words(machine.ram_total_bytes)}")
     if device == "cpu":
         obstacles.append("without a GPU that torch can use, a video takes hours")
     return Verdict(f"{size_words(size)}, {precision.transformer} on {device}, {HELD[offload]}", tuple(obstacles))
+
+
+def _real_in_use(models: Models, model_type: ModelType) -> Variant | None:
+    """The real weights in use. Single files stay as they are, so that their bytes count; the others' size is known."""
+    try:
+        variant = models.get(model_type)
+    except ModelMissing:
+        return None
+    return None if variant.is_demo else variant
 
 
 def _of_gpu(spec: ModelSpec, gpu: Gpu | None) -> Iterator[str]:
@@ -70,27 +98,25 @@ def _check_model(models: Models, model_type: ModelType, verdict: Verdict) -> Fin
     """A warning where real weights are in use that don't suit the machine; the demo weights suit any."""
     try:
         variant = models.get(model_type)
-        if variant.name == "demo":
+        if variant.is_demo:
             demo_weights.verify(variant.path)
     except (ModelMissing, ModelCorrupt) as error:
         return failed_by(model_type.value, error)
-    if variant.name == "dev":
-        text = f"the real weights are in use and {verdict}"
-        cure = "Use TI2V-5B, the smallest, or set models.variant to demo."
+    if not variant.is_demo:
+        text = f"{variant.why} They {verdict}"
+        cure = "Use TI2V-5B, the smallest, halve them with `wan22 models convert`, or set models.variant to demo."
         return warn(model_type.value, text, cure) if verdict.obstacles else ok(model_type.value, text)
     held = size_words(models.weights_bytes(variant))
     text = f"the demo weights are in use ({held}); the real ones {verdict}"
     report = models.describe(model_type)
     if report.state == "partial":
-        return warn(
-            model_type.value, f"{text}. {report.why}", f"Run `wan22 models download {model_type.value.lower()}`."
-        )
+        return warn(model_type.value, f"{text}. {report.why}", cure_of(models.known(model_type, report.name)))
     return ok(model_type.value, text, f"To use the real ones, {_way_to_real(models, variant.spec, report.state)}.")
 
 
 def _is_demo_used(models: Models) -> bool:
     try:
-        return any(models.get(model_type).name == "demo" for model_type in SPECS)
+        return any(models.get(model_type).is_demo for model_type in SPECS)
     except ModelMissing:  # only the real ones are allowed
         return False
 

@@ -22,76 +22,121 @@ from wan22.cli.finding import size_words
 from wan22.cli.flags import Config, Home, settings_from
 from wan22.errors import Cancelled, InvalidRequest, ModelCorrupt
 from wan22.models.catalogue import SPECS
-from wan22.models.download import DownloadPlan, DownloadProgress
-from wan22.models.downloads import Run
+from wan22.models.conversions import plan_conversion
+from wan22.models.convert import Conversion, ConversionPlan
+from wan22.models.convert.layout import Kind
+from wan22.models.convert.originals import originals_of
+from wan22.models.download import DownloadProgress
+from wan22.models.in_turn import Run
+from wan22.models.specs import OFFICIAL
 from wan22.models.variants import Models
-from wan22.models.verification import Verification, remove
-from wan22.models.weights import Weights
+from wan22.models.verification import Check
+from wan22.models.weights import Weights, WeightsPlan
+from wan22.pipelines.quiet import be_quiet
 from wan22.settings import Settings
 from wan22.tasks import ModelType
 
-models = typer.Typer(help="The models' weights: what is on disk, fetch, verify.", no_args_is_help=True)
+models = typer.Typer(help="The models' weights: what is on disk, fetch, verify, convert.", no_args_is_help=True)
 
 LOOK_S = 0.2
 T = TypeVar("T")
 
 Named = Annotated[str, typer.Argument(metavar="MODEL", help="t2v-a14b, i2v-a14b or ti2v-5b.")]
+Wanted = Annotated[str, typer.Option("--variant", help="Which weights, by a name that `wan22 models status` lists.")]
+First = Annotated[
+    str | None, typer.Option("--source", help="Ask this one first: hub, mirror-1, folder-1 … of the settings.")
+]
 
 
 @models.command()
 def status(config: Config = None, home: Home = None) -> None:
-    """Say for each model which weights would be used, and how the real ones stand."""
+    """Say for each model how its real weights stand, and every variant of them."""
     settings = settings_from(config, storage={"home": home})
     found = _models(settings)
     for model_type in SPECS:
         report = found.describe(model_type)
         typer.echo(f"{model_type.value}: {report.state}. {report.why}")
+        for variant in found.variants(model_type):
+            state = found.describe(model_type, variant.name).state
+            typer.echo(f"  {variant.name}: {state}; {variant.about} ({variant.precision})")
 
 
 @models.command()
 def download(
     model: Named,
+    variant: Wanted = OFFICIAL,
+    source: First = None,
     plan_only: Annotated[bool, typer.Option("--plan", help="Say what would be fetched, and fetch nothing.")] = False,
     config: Config = None,
     home: Home = None,
 ) -> None:
-    """Fetch the real weights of a model, or what is missing of them.
+    """Fetch the real weights of a model, or what is missing of them: the official ones, or another variant.
 
     A download that was stopped goes on where it was, also after a crash. No file has its name before its hash is right.
     """
     weights = _weights(settings_from(config, storage={"home": home}))
-    plan = weights.plan(_type_of(model))
+    model_type = type_of(model)
+    if wrong := weights.faults(model_type, variant, source):
+        raise InvalidRequest(wrong)
+    plan = weights.plan(model_type, variant)
     typer.echo(_said(plan), err=True)
     if not plan_only:
-        _watch(weights.download(plan))
+        _watch(weights.download(plan, source))
         typer.echo(plan.target)
 
 
 @models.command()
 def verify(
     model: Named,
-    quick: Annotated[bool, typer.Option("--quick", help="Compare sizes alone.")] = False,
+    variant: Wanted = OFFICIAL,
+    quick: Annotated[bool, typer.Option("--quick", help="Look at sizes and headers alone: seconds.")] = False,
     repair: Annotated[bool, typer.Option("--repair", help="Fetch what is wrong again.")] = False,
     config: Config = None,
     home: Home = None,
 ) -> None:
     """Compare every file of a model's real weights with the hub's hash of it. Leaves with 1 if one is wrong."""
-    weights, model_type = _weights(settings_from(config, storage={"home": home})), _type_of(model)
-    check = Verification(weights.plan(model_type), quick=quick)
+    weights, model_type = _weights(settings_from(config, storage={"home": home})), type_of(model)
+    check = Check(weights.plan(model_type, variant).plans, quick=quick)
     _watch(check)
     wrong = check.wrong
     for file in wrong:
         typer.echo(f"{file.path}: {file.fault}")
     if wrong and repair:
-        remove(weights.plan(model_type).target, wrong)
-        _watch(weights.download(weights.plan(model_type)))
+        check.remove_wrong()
+        _watch(weights.download(weights.plan(model_type, variant)))
     elif wrong:
-        cure = f"Run `wan22 models verify {model} --repair`."
+        named = "" if variant == OFFICIAL else f" --variant {variant}"
+        cure = f"Run `wan22 models verify {model}{named} --repair`."
         raise ModelCorrupt(f"{len(wrong)} files of {model_type.value} are not as they should be.", hint=cure)
     typer.echo(f"{model_type.value} is whole.", err=True)
 
 
-def _type_of(name: str) -> ModelType:
+@models.command()
+def convert(
+    model: Named,
+    to: Annotated[Kind, typer.Option("--to", help="bf16: half of the official weights' bytes; int8, fp8: a quarter.")],
+    remove: Annotated[
+        bool, typer.Option("--remove-originals", help="Compare all that was made once more, then remove its source.")
+    ] = False,
+    config: Config = None,
+    home: Home = None,
+) -> None:
+    """Make a smaller variant of the real weights on disk; it loads in less time and needs less memory.
+
+    A conversion that was stopped goes on after the last whole file, also after a crash.
+    """
+    be_quiet()
+    found = _models(settings_from(config, storage={"home": home}))
+    plan = plan_conversion(found, type_of(model), to)
+    originals = originals_of(plan, found.shelf.roots) if remove else None
+    plan.refuse_what_does_not_fit()
+    typer.echo(_to_make(plan), err=True)
+    _watch(Conversion(plan, originals=originals))
+    typer.echo(plan.target)
+
+
+def type_of(name: str) -> ModelType:
+    """The model that an argument names. Raises InvalidRequest with the three."""
     try:
         return ModelType(name)
     except ValueError as error:
@@ -107,7 +152,12 @@ def _weights(settings: Settings) -> Weights:
     return Weights(_models(settings), settings.download)
 
 
-def _said(plan: DownloadPlan) -> str:
+def _to_make(plan: ConversionPlan) -> str:
+    sizes = f"{size_words(plan.missing_bytes)} to write into {plan.target}; {size_words(plan.free_bytes)} are free."
+    return f"{plan.kind} of {plan.source}: {sizes}"
+
+
+def _said(plan: WeightsPlan) -> str:
     missing = [file for file in plan.files if file.missing_bytes]
     if not missing:
         return f"All {len(plan.files)} files are in {plan.target}; they are checked."

@@ -20,7 +20,6 @@ from wan22.settings import (
     PrecisionChoice,
     ServerSettings,
     Settings,
-    VariantChoice,
 )
 
 
@@ -32,7 +31,7 @@ def serve(
     models_dir: Annotated[
         list[Path] | None, typer.Option(help=help_of(ModelsSettings, "models_dirs") + " May be repeated.")
     ] = None,
-    variant: Annotated[VariantChoice | None, typer.Option(help=help_of(ModelsSettings, "variant"))] = None,
+    variant: Annotated[str | None, typer.Option(help=help_of(ModelsSettings, "variant"))] = None,
     device: Annotated[str | None, typer.Option(help=help_of(DeviceSettings, "device"))] = None,
     precision: Annotated[PrecisionChoice | None, typer.Option(help=help_of(DeviceSettings, "precision"))] = None,
     api_key: Annotated[

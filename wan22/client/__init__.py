@@ -7,6 +7,6 @@ answer to one of our errors.
 
 from wan22.client.aio import AsyncClient
 from wan22.client.client import DEFAULT_URL, Client
-from wan22.client.replies import Output, RemoteTask, TaskPage
+from wan22.client.replies import LoadReply, Output, RemoteTask, Resident, TaskPage
 
-__all__ = ["DEFAULT_URL", "AsyncClient", "Client", "Output", "RemoteTask", "TaskPage"]
+__all__ = ["DEFAULT_URL", "AsyncClient", "Client", "LoadReply", "Output", "RemoteTask", "Resident", "TaskPage"]

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Any
 
 from wan22.client.client import DEFAULT_URL, Client
-from wan22.client.replies import RemoteTask, TaskPage
-from wan22.tasks import Draft, Event
+from wan22.client.replies import LoadReply, RemoteTask, Resident, TaskPage
+from wan22.tasks import Draft, Event, ModelType
 
 
 class AsyncClient:
@@ -58,6 +58,14 @@ class AsyncClient:
     async def delete(self, task_id: str) -> None:
         """See `Client.delete`."""
         await asyncio.to_thread(self._client.delete, task_id)
+
+    async def load(self, model_type: ModelType | str) -> LoadReply:
+        """See `Client.load`."""
+        return await asyncio.to_thread(self._client.load, model_type)
+
+    async def unload(self, model_type: ModelType | str) -> tuple[Resident, ...]:
+        """See `Client.unload`."""
+        return await asyncio.to_thread(self._client.unload, model_type)
 
     async def wait(
         self,

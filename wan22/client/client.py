@@ -17,7 +17,7 @@ from wan22.client.bodies import Picture, submit_body
 from wan22.client.download import save
 from wan22.client.follow import PAUSES_S, Follower
 from wan22.client.problems import check, reaching
-from wan22.client.replies import Output, RemoteTask, TaskPage
+from wan22.client.replies import LoadReply, Output, RemoteTask, Resident, TaskPage, UnloadReply
 from wan22.errors import NotFound, ServerFault
 from wan22.tasks import Draft, Event, ModelType, Status, name_to_keep
 
@@ -25,8 +25,10 @@ T = TypeVar("T")
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 _TASKS = "/api/v1/generation"
+_MODELS = "/api/v1/models"
 _NO_PROXY: dict[str, None] = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
 _TASK, _PAGE, _MAPPING = TypeAdapter(RemoteTask), TypeAdapter(TaskPage), TypeAdapter(dict[str, Any])
+_LOAD, _UNLOAD = TypeAdapter(LoadReply), TypeAdapter(UnloadReply)
 _LOST = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError, httpx.ReadTimeout)
 
 
@@ -148,6 +150,21 @@ class Client:
                 check(response)
             save(response.iter_bytes(), target, sha256=output.sha256)
         return target
+
+    def load(self, model_type: ModelType | str) -> LoadReply:
+        """Have a model in memory ahead of its first task; returns once it is, after minutes for a large one.
+
+        Raises ModelMissing, ModelCorrupt, OutOfMemory; WrongState while a task runs.
+        """
+        name = getattr(model_type, "value", model_type)
+        timeout = httpx.Timeout(self._http.timeout.connect, read=None)
+        return _parsed(_LOAD, self._call("POST", f"{_MODELS}/load/{name}", timeout=timeout))
+
+    def unload(self, model_type: ModelType | str) -> tuple[Resident, ...]:
+        """Give back the memory of a model, in all its variants. Raises WrongState while a task runs."""
+        name = getattr(model_type, "value", model_type)
+        timeout = httpx.Timeout(self._http.timeout.connect, read=None)  # it waits for a load that goes on
+        return _parsed(_UNLOAD, self._call("POST", f"{_MODELS}/unload/{name}", timeout=timeout)).unloaded
 
     def _call(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         with reaching(self.base_url):

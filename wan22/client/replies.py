@@ -59,6 +59,30 @@ class RemoteTask(Reply):
     error: Failure | None = None
 
 
+class Resident(Reply):
+    """A model in the server's memory; `precision` is the dtype of each part."""
+
+    model_type: str
+    variant: str
+    device: str
+    precision: dict[str, str] = {}
+    offload: str
+    size_bytes: int
+
+
+class LoadReply(Reply):
+    """A model that is loaded now; `was_loaded` if it was before."""
+
+    was_loaded: bool
+    loaded: Resident
+
+
+class UnloadReply(Reply):
+    """What was dropped; nothing if the model was not loaded."""
+
+    unloaded: tuple[Resident, ...]
+
+
 class TaskPage(Reply):
     """Some tasks, newest first; `next_cursor` asks for the page after this one, None on the last."""
 

@@ -29,7 +29,7 @@ HALT_S = 0.2
 """How long a stop waits before it halts again: the store has a claim some moments before the worker does."""
 
 PATIENCE_S = 2.0
-"""How long `between` waits for the device's thread: looking for a task takes milliseconds, running one minutes."""
+"""How often `between` looks whether a task came first: looking for one takes milliseconds, running one minutes."""
 
 Runner = Callable[[Claim], RunResult]
 T = TypeVar("T")
@@ -52,6 +52,7 @@ class Worker:
         self._heartbeat_s = heartbeat_s
         self._device = ThreadPoolExecutor(max_workers=1, thread_name_prefix="wan22-device")
         self._wake = asyncio.Event()
+        self._is_warm = asyncio.Event()
         self._stopping = threading.Event()
         self._claim: Claim | None = None
         self._loop_task: asyncio.Task[None] | None = None
@@ -71,15 +72,25 @@ class Worker:
         loop.call_soon_threadsafe(self._wake.set)
 
     async def between(self, work: Callable[[], T]) -> T:
-        """What `work` gives, run in the device's thread while no task is. Raises WrongState where one runs."""
+        """What `work` gives, run in the device's thread while no task is, after the warm-up and other such work.
+
+        Raises WrongState where a task runs. What lasts asks `check` now and then.
+        """
+        if self._loop_task is not None:
+            await self._is_warm.wait()
         if self._claim is not None or self._stopping.is_set():
             raise _busy()
         future = self._device.submit(work)
         answer = asyncio.wrap_future(future)
-        done, _ = await asyncio.wait({answer}, timeout=PATIENCE_S)
-        if not done and future.cancel():  # a task was claimed in the meantime
-            raise _busy()
+        while not (await asyncio.wait({answer}, timeout=PATIENCE_S))[0]:
+            if self._claim is not None and future.cancel():  # a task was claimed in the meantime
+                raise _busy()
         return await answer
+
+    def check(self) -> None:
+        """Raise Cancelled once the worker stops. From any thread."""
+        if self._stopping.is_set():
+            raise Cancelled("The server is stopping.", hint="Start it again, then ask again.")
 
     async def stop(self, grace_s: float) -> None:
         """Take no more tasks; a running one has `grace_s` seconds to end, then it goes back to the queue."""
@@ -98,6 +109,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         if self._warm_up:
             await self._warmed(loop, self._warm_up)
+        self._is_warm.set()
         while not self._stopping.is_set():
             self._wake.clear()
             if not await self._work(loop):

@@ -10,7 +10,7 @@ from wan22.api.services import Services
 from wan22.api.views import View
 from wan22.errors import ModelCorrupt, ModelMissing, NotFound
 from wan22.models.loras.files import LoraFile
-from wan22.models.loras.fit import Transformer, fitting, transformer_in
+from wan22.models.loras.fit import Transformer, fitting, transformer_of
 from wan22.models.loras.folders import Lora
 from wan22.tasks import ModelType
 
@@ -71,7 +71,7 @@ def _known(services: Services) -> dict[str, Transformer]:
 def _transformer(services: Services, model_type: ModelType) -> Transformer | None:
     """Of the weights that would be used; None where those that the settings want are not there, or are damaged."""
     try:
-        return transformer_in(services.models.get(model_type).path)
+        return transformer_of(services.models.get(model_type))
     except (ModelMissing, ModelCorrupt):
         return None
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wan22.api.handlers.residents import find_resident, view_resident
 from wan22.api.model_views import (
     Capabilities,
     Device,
@@ -30,7 +31,8 @@ from wan22.models.capabilities import TRAINED_SIZES, capabilities_of
 from wan22.models.catalogue import SPECS, ModelSpec
 from wan22.models.comparison import Comparison, Side, compare
 from wan22.models.history import History, history_of, others_of
-from wan22.models.recommendation import Candidate, Wish, recommend
+from wan22.models.recommendation import Candidate, State, Wish, recommend
+from wan22.models.specs import DEMO, OFFICIAL
 from wan22.models.variants import Variant
 from wan22.tasks import ModelType, Run
 
@@ -68,10 +70,12 @@ def health(services: Services, name: str) -> ModelHealth:
     runs = services.queue.history(model_type)
     weights, device = _weights(services, model_type), _device(services)
     history = history_of(runs, weights.variant, device.name)
+    resident = find_resident(services, model_type, weights.variant)
     return ModelHealth(
         model_type=model_type,
         weights=weights,
         device=device,
+        loaded=view_resident(resident) if resident else None,
         runs=history.runs,
         success_rate=history.success_rate,
         last_error=_last_error(runs),
@@ -83,12 +87,13 @@ def performance(services: Services, name: str) -> Performance:
     """What was measured, beside what is reported. Raises NotFound."""
     model_type = model_named(name)
     runs = services.queue.history(model_type)
-    now = (_weights(services, model_type).variant, _device(services).name)
+    variant, device = _weights(services, model_type).variant, _device(services).name
+    real = variant if variant not in (None, DEMO) else OFFICIAL
     return Performance(
         model_type=model_type,
-        measured=history_of(runs, *now),
-        others=others_of(runs, *now),
-        expected=expected_of(model_type, history_of(runs, "dev", now[1])),
+        measured=history_of(runs, variant, device),
+        others=others_of(runs, variant, device),
+        expected=expected_of(model_type, history_of(runs, real, device)),
     )
 
 
@@ -187,9 +192,9 @@ def variant_of(services: Services, model_type: ModelType) -> Variant | None:
 
 def _weights(services: Services, model_type: ModelType) -> Weights:
     variant, report = variant_of(services, model_type), services.models.describe(model_type)
-    in_use = {"dev": "ready", "demo": "demo"}
+    in_use: State = "demo" if variant and variant.is_demo else "ready"
     return Weights(
-        state=in_use[variant.name] if variant else report.state,
+        state=in_use if variant else report.state,
         variant=variant.name if variant else None,
         real=report.state,
         missing=report.missing,

@@ -11,6 +11,7 @@ from wan22.api import download_examples, examples, manual, model_examples
 from wan22.api.body import read_body
 from wan22.api.download_views import (
     DownloadPlanView,
+    Loaded,
     ModelsHealth,
     ModelStatus,
     ModelStatuses,
@@ -19,13 +20,16 @@ from wan22.api.download_views import (
     Unloaded,
     VerifyAnswer,
 )
-from wan22.api.handlers import downloads
+from wan22.api.handlers import downloads, residents
 from wan22.api.handlers.models import LoraList, LoraView, list_loras, lora_at
+from wan22.api.handlers.wan_models import model_named
+from wan22.api.handlers.wanted import asked_for
 from wan22.api.query import only
-from wan22.api.routes.wan_models import ModelName
+from wan22.api.routes.wan_models import OtherName as ModelName  # all examples here are of that model
 from wan22.api.services import Deps
 from wan22.api.upload import receive
 from wan22.models.loras.arrivals import FIELD
+from wan22.models.specs import OFFICIAL
 from wan22.tasks import ModelType
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"])
@@ -34,11 +38,13 @@ NO_OTHERS = [Depends(only())]
 NO_PARAMETERS = manual.wrong_parameter(examples.WRONG_PARAMETER)
 OF_A_MODEL = manual.not_found(model_examples.NO_MODEL) | NO_PARAMETERS
 NO_HUB = manual.problem(download_examples.NO_HUB)
+HELD_ELSEWHERE = manual.problem(download_examples.HELD_ELSEWHERE)
 NO_ROOM = manual.problem(download_examples.NO_ROOM)
 BUSY = manual.problem(download_examples.BUSY)
 
-Quick = Annotated[bool, Query(description="Compare sizes alone: no file is opened.")]
+Quick = Annotated[bool, Query(description="Look at sizes and headers alone: nothing is hashed.", examples=[True])]
 Repair = Annotated[bool, Query(description="Remove what is wrong and fetch it again.")]
+OfVariant = Annotated[str, Query(max_length=60, description="Which of its weights, by a name of its status.")]
 Replace = Annotated[bool, Query(description="Put it in the place of a file of the same name.")]
 
 
@@ -48,7 +54,13 @@ class DownloadBody(BaseModel):
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
     model_type: ModelType = Field(description="Which model, in any case.")
-    variant: str = Field(default="dev", description="dev, the real weights; there are no others to fetch.")
+    variant: str = Field(
+        default=OFFICIAL, description="Which of its weights, by a name of its status; dev are the official ones."
+    )
+    source: str | None = Field(
+        default=None,
+        description="Which source to ask first: hub, mirror-1, folder-1 … in the settings' order; never an address.",
+    )
 
 
 @router.get(
@@ -107,22 +119,25 @@ async def start_download(request: Request, response: Response, services: Deps) -
     happens, and no file has its name before its hash is right. Events `model.download` tell how it goes on.
     """
     body = await read_body(request, services.settings.server, services.threads)
-    model_type = downloads.asked_for(body.fields)
-    run = await services.threads.slow(downloads.download, services, model_type)
-    response.headers["Location"] = f"{downloads.STATUS}/{model_type.value}"
+    wanted = asked_for(services.downloads.weights, body.fields)
+    run = await services.threads.slow(downloads.download, services, wanted)
+    response.headers["Location"] = f"{downloads.STATUS}/{wanted.model_type.value}"
     return run
 
 
 @router.get(
     "/download/plan/{model_type}",
     response_model=DownloadPlanView,
-    responses=manual.ok(download_examples.PLAN) | OF_A_MODEL | NO_HUB,
-    dependencies=NO_OTHERS,
+    responses=manual.ok(download_examples.PLAN)
+    | manual.not_found(model_examples.NO_MODEL)
+    | manual.wrong_parameter(download_examples.WRONG_VARIANT)
+    | (HELD_ELSEWHERE | NO_HUB),
+    dependencies=[Depends(only("variant"))],
     summary="What would a download fetch?",
 )
-async def get_download_plan(model_type: ModelName, services: Deps) -> DownloadPlanView:
+async def get_download_plan(model_type: ModelName, services: Deps, variant: OfVariant = OFFICIAL) -> DownloadPlanView:
     """Every file with what is missing of it, and whether it fits. Asks the hub, and fetches nothing."""
-    return await services.threads.slow(downloads.plan, services, model_type)
+    return await services.threads.slow(downloads.plan, services, model_type, variant)
 
 
 @router.get(
@@ -159,18 +174,43 @@ async def cancel_download(model_type: ModelName, services: Deps) -> RunView:
     | manual.not_found(model_examples.NO_MODEL)
     | manual.wrong_parameter(download_examples.WRONG_FLAG)
     | (BUSY | NO_HUB),
-    dependencies=[Depends(only("quick", "repair"))],
+    dependencies=[Depends(only("quick", "repair", "variant"))],
     summary="Compare a model's files with the hub's hashes",
 )
 async def verify_model(
-    model_type: ModelName, response: Response, services: Deps, quick: Quick = False, repair: Repair = False
+    model_type: ModelName,
+    response: Response,
+    services: Deps,
+    *,
+    variant: OfVariant = OFFICIAL,
+    quick: Quick = False,
+    repair: Repair = False,
 ) -> VerifyAnswer:
     """With `quick` alone the answer is there at once, with a 200. Hashing takes minutes, and a repair fetches: both go
     on in the background after a 202, and are seen in `run` of the model's status.
     """
-    answer = await services.threads.slow(downloads.verify, services, model_type, quick=quick, repair=repair)
+    answer = await services.threads.slow(downloads.verify, services, model_type, variant, quick=quick, repair=repair)
     response.status_code = 202 if answer.run else 200
     return answer
+
+
+@router.post(
+    "/load/{model_type}",
+    response_model=Loaded,
+    responses=manual.ok(download_examples.LOADED)
+    | OF_A_MODEL
+    | manual.problem(download_examples.IN_USE)
+    | manual.problem(download_examples.TOO_LARGE)
+    | manual.problem(download_examples.NO_WEIGHTS),
+    dependencies=NO_OTHERS,
+    summary="Take a model into memory",
+)
+async def load_model(model_type: ModelName, services: Deps) -> Loaded:
+    """Ahead of its first task, and as that will have it: with the weights, device and precision that a request gets
+    which names the model alone. Answers once it is loaded, which takes minutes for a large one; where it is, at once.
+    Between two tasks; while one runs it is a 409. Other models are dropped where the room is needed.
+    """
+    return await residents.load(services, model_named(model_type))
 
 
 @router.post(
@@ -182,7 +222,7 @@ async def verify_model(
 )
 async def unload_model(model_type: ModelName, services: Deps) -> Unloaded:
     """Between two tasks; while one runs it is a 409. The next task that needs the model loads it again."""
-    return await downloads.unload(services, model_type)
+    return await residents.unload(services, model_named(model_type))
 
 
 @router.get(

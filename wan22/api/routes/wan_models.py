@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, BeforeValidator, Field
@@ -19,9 +19,16 @@ from wan22.tasks import ModelType
 router = APIRouter(prefix="/api/v1/wan-models", tags=["wan-models"])
 
 MODELS = [model_type.value for model_type in ModelType]
-ModelName = Annotated[
-    str, Path(description="A model, in any case.", examples=MODELS[:1], json_schema_extra={"enum": MODELS})
-]
+
+
+def in_path(example: ModelType) -> Any:
+    """A model's name in the path, with the one that the answer's example is about."""
+    extra: dict[str, Any] = {"enum": MODELS}
+    return Path(description="A model, in any case.", examples=[example.value], json_schema_extra=extra)
+
+
+ModelName = Annotated[str, in_path(ModelType.T2V_A14B)]
+OtherName = Annotated[str, in_path(ModelType.TI2V_5B)]
 NO_OTHERS = [Depends(only())]
 ERRORS = manual.not_found(model_examples.NO_MODEL) | manual.wrong_parameter(examples.WRONG_PARAMETER)
 
@@ -33,16 +40,28 @@ def _lower(value: object) -> object:
 class WishQuery(BaseModel):
     """What is to be made."""
 
-    has_image: Annotated[bool, Field(description="There is an image to begin with.")] = False
-    has_prompt: Annotated[bool, Field(description="There is a text.")] = True
-    width: Annotated[int | None, Field(description="Pixels, with height; the model's own if left out.")] = None
-    height: Annotated[int | None, Field(description="Pixels, with width.")] = None
-    num_frames: Annotated[int | None, Field(ge=1, le=MAX_FRAMES, description="Frames; 16 if left out.")] = None
+    has_image: Annotated[bool, Field(description="There is an image to begin with.", examples=[False])] = False
+    has_prompt: Annotated[bool, Field(description="There is a text.", examples=[True])] = True
+    width: Annotated[
+        int | None, Field(description="Pixels, with height; the model's own if left out.", examples=[1280])
+    ] = None
+    height: Annotated[int | None, Field(description="Pixels, with width.", examples=[720])] = None
+    num_frames: Annotated[
+        int | None, Field(ge=1, le=MAX_FRAMES, description="Frames; 16 if left out.", examples=[16])
+    ] = None
     vram_gb: Annotated[
         float | None,
-        Field(gt=0, le=1_000, allow_inf_nan=False, description="Of the GPU, in GB; this machine's if left out."),
+        Field(
+            gt=0,
+            le=1_000,
+            allow_inf_nan=False,
+            description="Of the GPU, in GB; this machine's if left out.",
+            examples=[16],
+        ),
     ] = None
-    priority: Annotated[Priority, BeforeValidator(_lower), Field(description="What the ranking goes by.")] = "quality"
+    priority: Annotated[
+        Priority, BeforeValidator(_lower), Field(description="What the ranking goes by.", examples=["speed"])
+    ] = "quality"
 
     def wish(self) -> Wish:
         """The same as the room below has it."""
@@ -97,7 +116,7 @@ async def get_performance(model_type: ModelName, services: Deps) -> Performance:
     dependencies=NO_OTHERS,
     summary="Compare two models",
 )
-async def get_comparison(model_a: ModelName, model_b: ModelName, services: Deps) -> Comparison:
+async def get_comparison(model_a: ModelName, model_b: OtherName, services: Deps) -> Comparison:
     """Line by line, which of the two is better for what, and the sizes that both have rendered here."""
     return await services.threads.call(wan_models.compare_, services, model_a, model_b)
 
