@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     import torch
 
 RANK = 4
-LAYERS = ("to_q", "to_k", "to_v", "to_out.0", "net.0.proj", "net.2")
+ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+LAYERS = (*ATTENTION, "net.0.proj", "net.2")
 FAST_SIGMAS = (1.0, 0.9375, 0.8333, 0.625, 0.0)
 """Noise levels of 4 steps at shift 5, the grid of the few-step LoRAs that are published for Wan 2.2."""
 
@@ -93,7 +94,7 @@ class FastStage(Learner):
     def __init__(self, plan: Plan, transformer: Any, encoder: Any, data: Path, *, seed: int = 0) -> None:
         import torch
 
-        add_adapter(transformer)
+        add_adapter(transformer, ATTENTION)
         read_short_texts(transformer)
         torch.manual_seed(seed)
         self.name, self.steps, self._plan = plan.name, plan.steps, plan
@@ -125,12 +126,12 @@ class FastStage(Learner):
         return {"loss": loss.item()}
 
 
-def add_adapter(transformer: Any) -> None:
-    """A LoRA of rank `RANK` on every linear layer of the blocks; all else is no longer trained."""
+def add_adapter(transformer: Any, layers: Sequence[str] = LAYERS) -> None:
+    """A LoRA of rank `RANK` on these linear layers of the blocks; all else is no longer trained."""
     from peft import LoraConfig
 
     transformer.requires_grad_(False)
-    transformer.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=list(LAYERS)))
+    transformer.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=list(layers)))
 
 
 def _trajectory(experts: Sequence[Expert], reader: Reader, texts: list[str], latents: torch.Tensor) -> torch.Tensor:

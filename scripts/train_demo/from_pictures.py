@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     import torch
 
 
+_GIVEN_COUNTS = 5.0
+"""How much more an error in a frame that was shown counts than one elsewhere."""
+
+
 class ImageStage(FlowStage):
     """I2V-A14B: beside the noise, four channels of mask and the latents of the given pictures with grey between."""
 
     def predict(self, batch: Batch, text: Text) -> tuple[torch.Tensor, torch.Tensor]:
-        """The velocity of all frames, predicted and true."""
+        """The velocity of all frames, predicted and true, both larger where a frame is given."""
         import torch
 
         if batch.clips.given is None:
@@ -26,7 +30,9 @@ class ImageStage(FlowStage):
         given = batch.clips.given.values[batch.picked].float()
         mask = given_mask(batch.clean, batch.clips.given.has_last[batch.picked])
         seen = torch.cat([batch.noisy, mask, given], dim=1)
-        return velocity(self.transformer, seen, batch.sigmas * 1000, text), batch.noise - batch.clean
+        predicted, true = velocity(self.transformer, seen, batch.sigmas * 1000, text), batch.noise - batch.clean
+        weight = 1 + (_GIVEN_COUNTS**0.5 - 1) * mask.amax(1, keepdim=True)  # its square weighs the squared error
+        return predicted * weight, true * weight
 
     def _load(self, data: Path, name: str) -> Clips:
         clips, given = load(data / f"{name}.pt"), load(data / f"given_{name}.pt")

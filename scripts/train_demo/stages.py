@@ -11,6 +11,8 @@ import numpy as np
 from train_demo import dataset
 from train_demo import vae as vaes
 from train_demo.adapters import (
+    ATTENTION,
+    LAYERS,
     AdapterStage,
     Expert,
     FastStage,
@@ -46,8 +48,8 @@ _T2V_HIGH = Plan("t2v_high", NATIVE, steps=3000, rate=2e-3, sigmas=(0.86, 1.0), 
 _T2V_LOW = Plan("t2v_low", NATIVE, steps=3400, rate=2e-3, sigmas=(0.0, 0.89), shift=2.0)
 _I2V_BASE = Plan("i2v_base", FROM_PICTURES_SMALL, steps=1100, rate=2e-3)
 _I2V_HIGH = Plan("i2v_high", FROM_PICTURES_NATIVE, steps=900, rate=1.5e-3, sigmas=(0.89, 1.0), shift=5.0)
-_I2V_LOW = Plan("i2v_low", FROM_PICTURES_NATIVE, steps=900, rate=1.5e-3, sigmas=(0.0, 0.91), shift=2.0)
-_TI2V = Plan("ti2v", TEXT_OR_PICTURE, steps=8000, rate=3e-3)
+_I2V_LOW = Plan("i2v_low", FROM_PICTURES_NATIVE, steps=2900, rate=1.5e-3, sigmas=(0.0, 0.91), shift=2.0)
+_TI2V = Plan("ti2v", TEXT_OR_PICTURE, steps=8200, rate=3e-3)
 _SUNSET_HIGH = Plan("lora_sunset_high", AT_SUNSET, steps=300, rate=2e-3, sigmas=(0.86, 1.0), shift=5.0, keep=0.98)
 _SUNSET_LOW = Plan("lora_sunset_low", AT_SUNSET, steps=300, rate=2e-3, sigmas=(0.0, 0.89), shift=2.0, keep=0.98)
 _FAST_HIGH = Plan("lora_fast_4steps_high", (), steps=500, rate=4e-3, sigmas=(0.875, 1.0), keep=0.98)
@@ -158,13 +160,13 @@ def train_fast(plan: Plan, expert: str, folder: Path) -> None:
     train(FastStage(plan, transformer, encoder, folder / "trajectories.pt"), folder)
 
 
-def pack_pair(plans: tuple[Plan, Plan], folder: Path) -> None:
+def pack_pair(plans: tuple[Plan, Plan], layers: Sequence[str], folder: Path) -> None:
     """Write a pair of LoRAs into the package."""
     import torch
 
     for plan in plans:
         transformer = new_transformer("t2v")
-        add_adapter(transformer)
+        add_adapter(transformer, layers)
         saved = torch.load(folder / f"{plan.name}.pt", weights_only=False)["state"]["average"]
         network = torch.nn.ModuleDict({"transformer": transformer})
         network.load_state_dict({name: value for name, value in saved.items() if "lora" in name}, strict=False)
@@ -209,11 +211,11 @@ STAGES: dict[str, Callable[[Path], None]] = {
     "held_out_sunset": lambda folder: encode("wan21", AT_SUNSET[:1], folder, held_out=True),
     "lora_sunset_high": lambda folder: train_sunset(_SUNSET_HIGH, "t2v_high", folder),
     "lora_sunset_low": lambda folder: train_sunset(_SUNSET_LOW, "t2v_low", folder),
-    "pack_sunset": lambda folder: pack_pair((_SUNSET_HIGH, _SUNSET_LOW), folder),
+    "pack_sunset": lambda folder: pack_pair((_SUNSET_HIGH, _SUNSET_LOW), LAYERS, folder),
     "teaching": make_teaching,
     "lora_fast_4steps_high": lambda folder: train_fast(_FAST_HIGH, "t2v_high", folder),
     "lora_fast_4steps_low": lambda folder: train_fast(_FAST_LOW, "t2v_low", folder),
-    "pack_fast": lambda folder: pack_pair((_FAST_HIGH, _FAST_LOW), folder),
+    "pack_fast": lambda folder: pack_pair((_FAST_HIGH, _FAST_LOW), ATTENTION, folder),
     "given": given_for_i2v,
     "i2v_base": train_i2v_base,
     "i2v_high": lambda folder: train_i2v_expert(_I2V_HIGH, "t2v_high", folder),

@@ -37,8 +37,8 @@ def test_demo_weights_have_defaults_of_their_own(model_type: ModelType) -> None:
     spec = SPECS[model_type]
     assert spec.demo_defaults.steps == (10 if model_type is T2V else 16)
     assert spec.demo_defaults.flow_shift == (5.0 if model_type is TI2V else 3.0)
-    assert spec.demo_defaults.guidance_scale == spec.defaults.guidance_scale
-    assert spec.demo_defaults.guidance_scale_2 == spec.defaults.guidance_scale_2
+    guidance = {T2V: (4.0, 3.0), I2V: (3.5, 2.0), TI2V: (3.0, None)}
+    assert (spec.demo_defaults.guidance_scale, spec.demo_defaults.guidance_scale_2) == guidance[model_type]
 
 
 @pytest.mark.parametrize(
