@@ -13,9 +13,8 @@ from support.loopback_hub import Fault, LoopbackHub
 
 from wan22.errors import DiskFull, DownloadFailed
 from wan22.models.download import DownloadPlan, FileProgress, Hub, choose, make_plan
-from wan22.models.download.disk import Disk
+from wan22.models.download.disk import SPARE_BYTES, Disk
 from wan22.models.download.pace import Clock, Limiter, Stop
-from wan22.models.download.plan import SPARE_BYTES
 from wan22.models.download.progress import Meter
 
 SIZE = sum(map(len, MODEL.values()))
@@ -37,7 +36,6 @@ def test_a_plan_names_files_and_bytes_and_touches_nothing(hub: LoopbackHub, tmp_
     plan = plan_of(hub, tmp_path / "model")
     assert {planned.file.path: planned.missing_bytes for planned in plan.files} == {p: len(d) for p, d in MODEL.items()}
     assert (plan.missing_bytes, plan.free_bytes, plan.fits) == (SIZE, 10**12, True)
-    assert (plan.seconds_at(SIZE / 4), plan.seconds_at(None)) == (4.0, None)
     assert not (tmp_path / "model").exists()
 
 

@@ -59,6 +59,7 @@ def test_what_loading_reads_is_fetched_and_nothing_else(hub: LoopbackHub, tmp_pa
     assert plan.target == tmp_path / "ti2v-5b/dev"
     assert {planned.file.path for planned in plan.files} == set(FILES)
     assert plan.missing_bytes == sum(map(len, FILES.values()))
+    assert (plan.seconds_at(plan.missing_bytes / 4), plan.seconds_at(None)) == (4.0, None)
     found.download(plan).run()
     assert {path: (plan.target / path).read_bytes() for path in FILES} == FILES
     assert not any((plan.target / path).exists() for path in OTHER)

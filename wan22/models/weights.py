@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from wan22.errors import DiskFull, DownloadFailed, FieldError, InvalidRequest, WrongState
+from wan22.errors import DownloadFailed, FieldError, InvalidRequest, WrongState
 from wan22.models.catalogue import SPECS, VariantSpec
 from wan22.models.download import (
     Download,
@@ -29,8 +29,8 @@ from wan22.models.download import (
     choose,
     make_plan,
 )
+from wan22.models.download.disk import has_room, no_room
 from wan22.models.download.manifest import find_manifest
-from wan22.models.download.plan import SPARE_BYTES
 from wan22.models.in_turn import InTurn
 from wan22.models.shelf import rest_of
 from wan22.models.specs import OFFICIAL
@@ -79,7 +79,7 @@ class WeightsPlan:
     @property
     def fits(self) -> bool:
         """Whether the disk takes it and keeps some space free; two disks are taken for one."""
-        return self.missing_bytes == 0 or self.missing_bytes + SPARE_BYTES <= self.free_bytes
+        return has_room(self.missing_bytes, self.free_bytes)
 
     def seconds_at(self, bytes_per_s: float | None) -> float | None:
         """How long the fetching would take at a speed, as the last one; None where it is not known."""
@@ -88,9 +88,11 @@ class WeightsPlan:
     def refuse_what_does_not_fit(self) -> None:
         """Raises DiskFull with both figures unless `fits`."""
         if not self.fits:
-            raise DiskFull(
-                f"{self.listing.repository} needs {self.missing_bytes:,} bytes more in {self.target} and "
-                f"{SPARE_BYTES:,} to spare, and {self.free_bytes:,} bytes are free there.",
+            raise no_room(
+                self.listing.repository,
+                self.target,
+                missing_bytes=self.missing_bytes,
+                free_bytes=self.free_bytes,
                 hint="Nothing was fetched. Free space, or name a folder on another disk with models.models_dirs.",
             )
 

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wan22.errors import DiskFull, ModelCorrupt, WrongState
+from wan22.errors import ModelCorrupt, WrongState
 from wan22.models import files
 from wan22.models.convert.layout import MAX_SHARD, Kind, Layout, Shard, layout_of
 from wan22.models.convert.slices import check_source
 from wan22.models.convert.source import StoredTensor, find_tensors, weight_files
-from wan22.models.download.disk import Disk, read_json
+from wan22.models.download.disk import Disk, has_room, no_room, read_json
 from wan22.models.download.manifest import OURS
 from wan22.models.download.names import PART
-from wan22.models.download.plan import SPARE_BYTES
 from wan22.models.eight_bit import stored_bits
 
 RECORD = "conversion.json"
@@ -74,14 +73,16 @@ class ConversionPlan:
     @property
     def fits(self) -> bool:
         """Whether the disk takes it and keeps some space free."""
-        return self.missing_bytes == 0 or self.missing_bytes + SPARE_BYTES <= self.free_bytes
+        return has_room(self.missing_bytes, self.free_bytes)
 
     def refuse_what_does_not_fit(self) -> None:
         """Raises DiskFull with both figures unless `fits`."""
         if not self.fits:
-            raise DiskFull(
-                f"{self.target} needs {self.missing_bytes:,} bytes more and {SPARE_BYTES:,} to spare, and "
-                f"{self.free_bytes:,} bytes are free there.",
+            raise no_room(
+                "The conversion",
+                self.target,
+                missing_bytes=self.missing_bytes,
+                free_bytes=self.free_bytes,
                 hint="Nothing was written. Free space, or name a folder on another disk first in models.models_dirs.",
             )
 

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from wan22.errors import DiskFull, ServerFault
 
+SPARE_BYTES = 200_000_000  # ours: a disk that a model fills to the last byte stops everything else on it
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _PAUSES_S = (0.05, 0.1, 0.2, 0.3, 0.35)  # a second in all
 
@@ -46,6 +47,20 @@ def free_bytes(folder: Path) -> int:
     """Bytes that may still be written under `folder`, which need not exist yet."""
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     return shutil.disk_usage(there).free
+
+
+def has_room(missing_bytes: int, free_bytes: int) -> bool:
+    """Whether a disk takes what is missing and keeps some space free; nothing fits any disk."""
+    return missing_bytes == 0 or missing_bytes + SPARE_BYTES <= free_bytes
+
+
+def no_room(what: str, target: Path, *, missing_bytes: int, free_bytes: int, hint: str) -> DiskFull:
+    """The refusal of what has no room, with both figures."""
+    return DiskFull(
+        f"{what} needs {missing_bytes:,} bytes more in {target} and {SPARE_BYTES:,} to spare, and {free_bytes:,} "
+        "bytes are free there.",
+        hint=hint,
+    )
 
 
 def open_part(path: Path) -> RandomFile:

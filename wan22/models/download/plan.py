@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from wan22.errors import DiskFull, DownloadFailed
-from wan22.models.download.disk import Disk
+from wan22.errors import DownloadFailed
+from wan22.models.download.disk import Disk, has_room, no_room
 from wan22.models.download.listing import Listing, WantedFile
 from wan22.models.download.manifest import Verified
 from wan22.models.download.part import recorded_pieces
-
-SPARE_BYTES = 200_000_000  # ours: a disk that a model fills to the last byte stops everything else on it
 
 
 @dataclass(frozen=True)
@@ -46,18 +44,16 @@ class DownloadPlan:
     @property
     def fits(self) -> bool:
         """Whether the disk takes it and keeps some space free."""
-        return self.missing_bytes == 0 or self.missing_bytes + SPARE_BYTES <= self.free_bytes
-
-    def seconds_at(self, bytes_per_s: float | None) -> float | None:
-        """How long the fetching would take at a speed, as the last one; None where it is not known."""
-        return self.missing_bytes / bytes_per_s if bytes_per_s else None
+        return has_room(self.missing_bytes, self.free_bytes)
 
     def refuse_what_does_not_fit(self) -> None:
         """Raises DiskFull with both figures unless `fits`."""
         if not self.fits:
-            raise DiskFull(
-                f"{self.listing.repository} needs {self.missing_bytes:,} bytes more in {self.target} and "
-                f"{SPARE_BYTES:,} to spare, and {self.free_bytes:,} bytes are free there.",
+            raise no_room(
+                self.listing.repository,
+                self.target,
+                missing_bytes=self.missing_bytes,
+                free_bytes=self.free_bytes,
                 hint="Nothing was fetched. Free space, or name a folder on another disk with models.models_dirs.",
             )
 

@@ -15,14 +15,13 @@ from pathlib import Path
 from uuid import uuid4
 
 from wan22.errors import BodyTooLarge, DiskFull, InvalidRequest, ServerFault, WrongState
-from wan22.models.download.disk import free_bytes, publish
+from wan22.models.download.disk import SPARE_BYTES, free_bytes, publish
 from wan22.models.loras.files import PICKLES, SUFFIX, read
 from wan22.models.loras.names import safe_name
 
 logger = logging.getLogger(__name__)
 
 FIELD = "file"
-SPARE_BYTES = 200_000_000  # ours, as for downloads: a disk that is full to the last byte stops everything else on it
 
 _UNDER_WAY = ".upload-"  # with the dot, so that no list has it
 _PICKLE = "is a pickle, which can run code when it is read, so that it never is; send the LoRA as a safetensors file"
