@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 from support.loopback_hub import Fault, LoopbackHub
+from support.loras import lora_for
 from typer.testing import CliRunner, Result
 
 from wan22.cli.app import app
 from wan22.errors import DownloadFailed, InvalidRequest, ModelCorrupt, ModelMissing
-from wan22.models.catalogue import SPECS
+from wan22.models.catalogue import SPECS, VARIANTS
 from wan22.models.demo_weights import SHIPPED
+from wan22.models.specs import FEW_STEP
 from wan22.tasks import ModelType
 
 SPEC = SPECS[ModelType.TI2V_5B]
@@ -55,6 +57,26 @@ def test_its_files_make_a_video(tmp_path: Path) -> None:
     made = CliRunner().invoke(app, ["generate", "a cat", "-o", str(tmp_path / "cat.mp4"), *small])
     assert made.exit_code == 0, made.stderr
     assert "These are the weights of ti2v-5b/dev." in made.stderr
+
+
+def test_the_few_step_lora_is_fetched_like_weights_and_the_preset_finds_it(hub: LoopbackHub, tmp_path: Path) -> None:
+    lora = VARIANTS[SPEC.model_type][FEW_STEP]
+    content = lora_for(SPEC.model_type, tmp_path / "made.safetensors").read_bytes()
+    hub.also(lora.repository or "", {lora.files["single"].path: content})
+    models("download", "ti2v-5b")
+    fast = ["generate", "a cat", "-o", str(tmp_path / "cat.mp4"), "--model", "TI2V-5B", "--preset", "fast"]
+    small = ["--size", "64x64", "--frames", "5"]
+    refused = CliRunner().invoke(app, [*fast, *small])
+    assert isinstance(refused.exception, InvalidRequest)
+    assert "`wan22 models download ti2v-5b --variant few-step`" in refused.exception.detail
+    assert "few-step: missing;" in models("status").stdout
+    fetched = models("download", "ti2v-5b", "--variant", "few-step")
+    assert (fetched.exit_code, fetched.stdout.strip()) == (0, str(tmp_path / "loras" / SPEC.slug / "few-step"))
+    assert "few-step: ready;" in models("status").stdout
+    assert models("verify", "ti2v-5b", "--variant", "few-step").exit_code == 0
+    made = CliRunner().invoke(app, [*fast, *small, "--json"])
+    assert made.exit_code == 0, made.stderr
+    assert "Wan2_2_5B_FastWanFullAttn_lora_rank_128_bf16 was distilled for 3 plain steps" in made.stdout
 
 
 def test_the_plan_alone_fetches_nothing(hub: LoopbackHub, tmp_path: Path) -> None:

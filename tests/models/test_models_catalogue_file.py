@@ -14,6 +14,7 @@ from models_kit import I2V, T2V, TI2V
 from wan22.errors import ConfigurationError, ModelMissing
 from wan22.models.catalogue import SPECS, VARIANTS, variants_with
 from wan22.models.download.names import fault_of
+from wan22.models.specs import FEW_STEP
 from wan22.models.variants import Models
 from wan22.settings import ModelsSettings
 from wan22.tasks import ModelType
@@ -90,7 +91,8 @@ def test_one_table_may_be_for_several_models(tmp_path: Path) -> None:
         ('["TI2V-5B"]', "[]", "variant[0].models", "at least 1"),
         ('["TI2V-5B"]', '["T2V-A14B"]', "variant[0]", "files must have transformer and transformer_2"),
         ('"files"', '"folder"', "variant[0]", "files must have nothing where the layout is folder"),
-        ('"files"', '"zip"', "variant[0].layout", "'folder' or 'files'"),
+        ('"files"', '"lora"', "variant[0]", "files must have single where the layout is lora"),
+        ('"files"', '"zip"', "variant[0].layout", "'folder', 'files' or 'lora'"),
         ("QuantStack/", "https://x/", "variant[0].repository", "OWNER/NAME"),
         ("Q6_K.gguf", "Q6_K.ckpt", "variant[0].files.transformer.path", "must end with .safetensors or .gguf"),
         ('"Wan2.2-TI2V-5B-Q6_K.gguf"', '"../x.gguf"', "variant[0].files.transformer.path", "leads out"),
@@ -112,6 +114,43 @@ def test_two_of_one_name_are_refused(tmp_path: Path) -> None:
     assert "there is a variant gguf-q6_k of TI2V-5B already" in refused(tmp_path, FINE)
 
 
+LORA = """
+[[variant]]
+models = ["T2V-A14B"]
+name = "noir"
+about = "old films"
+layout = "lora"
+precision = "bf16"
+repository = "Someone/Noir"
+[variant.files]
+high = { path = "noir_high_noise.safetensors" }
+low = { path = "noir_low_noise.safetensors" }
+"""
+
+
+def test_a_users_lora_can_be_fetched_but_is_no_weights(tmp_path: Path) -> None:
+    write(tmp_path, LORA)
+    models = Models(ModelsSettings(), tmp_path / "models")
+    assert [one.name for one in models.loras(T2V)] == [FEW_STEP, "noir"]
+    assert "noir" not in {one.name for one in models.variants(T2V)}
+    with pytest.raises(ModelMissing, match="has no variant 'noir'"):
+        models.named(T2V, "noir")
+    with pytest.raises(ConfigurationError, match="'noir' is none of auto"):
+        Models(ModelsSettings(variant="noir"), tmp_path / "models")
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "told"),
+    [
+        ('["T2V-A14B"]', '["TI2V-5B"]', "for TI2V-5B, files must have single"),
+        ("low = ", "last = ", "files must have high and low or single"),
+        ("noise.safetensors", "noise.gguf", "must end with .safetensors"),
+    ],
+)
+def test_a_lora_that_can_not_be_is_refused(tmp_path: Path, was: str, now: str, told: str) -> None:
+    assert told in refused(tmp_path, LORA.replace(was, now))
+
+
 @given(st.text(max_size=300))
 def test_whatever_is_in_a_file_is_understood_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     folder = write(tmp_path_factory.mktemp("any"), text)
@@ -121,14 +160,15 @@ def test_whatever_is_in_a_file_is_understood_or_refused(tmp_path_factory: pytest
 
 @pytest.mark.parametrize("model_type", ModelType)
 def test_the_shipped_variants_are_sound(model_type: ModelType) -> None:
-    assert {"dev", "bf16", "int8", "fp8", "demo", "comfy-fp16", "gguf-q4_k_m", "gguf-q8_0"} <= set(VARIANTS[model_type])
+    weights = {"dev", "bf16", "int8", "fp8", "demo", "comfy-fp16", "gguf-q4_k_m", "gguf-q8_0"}
+    assert weights | {FEW_STEP} <= set(VARIANTS[model_type])
     assert list(VARIANTS[model_type])[-1] == "demo"
     for variant in VARIANTS[model_type].values():
         assert variant.licence == "Apache-2.0"
-        assert (variant.layout == "files") == bool(variant.files)
+        assert (variant.layout != "folder") == bool(variant.files)
         for component, file in variant.files.items():
             assert fault_of(file.path) is None
-            noise = {"transformer": "high", "transformer_2": "low"}[component]
+            noise = {"transformer": "high", "transformer_2": "low"}.get(component, component)
             assert len(variant.files) == 1 or noise in file.name.lower(), "the two are told apart by these names"
     names = [file.name.casefold() for variant in VARIANTS[model_type].values() for file in variant.files.values()]
     assert len(names) == len(set(names))

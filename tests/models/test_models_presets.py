@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from support.loras import lora_for
 from wan22.errors import InvalidRequest
 from wan22.models.loras.folders import Loras
 from wan22.models.presets import with_fast
+from wan22.models.specs import OFFICIAL
 from wan22.models.variants import Models, Variant
 from wan22.settings import ModelsSettings
 from wan22.tasks import Draft, LoraUse, ModelType
@@ -78,11 +80,17 @@ def test_a_distilled_5b_takes_three_steps(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("model_type", ModelType)
-def test_without_one_the_files_to_fetch_are_named(tmp_path: Path, model_type: ModelType) -> None:
+def test_without_one_the_command_that_fetches_it_is_named(tmp_path: Path, model_type: ModelType) -> None:
     add(tmp_path, "style", "ti2v_4steps")
+    real = replace(variant(model_type, tmp_path), name=OFFICIAL)
     with pytest.raises(InvalidRequest) as refused:
-        drafted(tmp_path, model_type)
+        with_fast(Draft(model_type=model_type, preset="fast"), real, Loras((tmp_path,)))
     (error,) = refused.value.errors
     assert error.field == "preset"
-    assert ".safetensors of " in error.message
-    assert error.message.endswith(f"into {tmp_path}.")
+    assert f"`wan22 models download {model_type.value.lower()} --variant few-step` fetches " in error.message
+    assert ".safetensors" in error.message
+
+
+def test_the_demo_weights_are_not_told_to_fetch_what_does_not_fit_them(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="for the demo weights of I2V-A14B; leave preset out"):
+        drafted(tmp_path, I2V)

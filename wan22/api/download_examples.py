@@ -130,6 +130,11 @@ def _variant(variant: VariantSpec) -> VariantView:
     return view_variant(variant, report)
 
 
+def _lora(lora: VariantSpec) -> VariantView:
+    missing = ", ".join(map(lora.place_of, lora.files))
+    return view_variant(lora, VariantReport("missing", f"/loras/{_SPEC.slug}/{lora.name} lacks {missing}."))
+
+
 def _json(view: View) -> dict[str, Any]:
     shown: dict[str, Any] = view.model_dump(mode="json")
     return {**shown, "target": _TARGET.as_posix()} if "target" in shown else shown
@@ -146,7 +151,8 @@ STATUS = _json(
         state="loaded",
         why=f"The real weights of {TI2V.value} are in {_TARGET.as_posix()}.",
         variant="dev",
-        variants=tuple(map(_variant, VARIANTS[TI2V].values())),
+        variants=tuple(_variant(one) for one in VARIANTS[TI2V].values() if not one.is_lora),
+        loras=tuple(_lora(one) for one in VARIANTS[TI2V].values() if one.is_lora),
         path=_TARGET.as_posix(),
         missing=(),
         wrong=(),

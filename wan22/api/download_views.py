@@ -110,9 +110,9 @@ class ResidentView(View):
 
 
 class VariantView(View):
-    """One set of weights that is known of a model."""
+    """One set of weights that is known of a model, or a LoRA for it that can be fetched."""
 
-    name: str = Field(description="For `variant` of a download, and for the setting models.variant.")
+    name: str = Field(description="For `variant` of a download, and of weights for the setting models.variant.")
     about: str = Field(description="What it is.")
     precision: str = Field(description="Of the transformers on disk.")
     state: str = Field(description="ready, partial or missing.")
@@ -133,6 +133,7 @@ class ModelStatus(View):
     why: str = Field(description="The same in a sentence.")
     variant: str | None = Field(description="In use, as `plan.variant` of a task; null: what is wanted is not there.")
     variants: tuple[VariantView, ...] = Field(description="All that are known, the ones that are preferred first.")
+    loras: tuple[VariantView, ...] = Field(description="LoRAs for it that a download can fetch, by name of variant.")
     path: str = Field(description="Folder of the real weights, or where a download would put them.")
     missing: tuple[str, ...] = Field(description="Files that a partial folder lacks.")
     wrong: tuple[WrongFileView, ...] = Field(description="Files that a verification found wrong.")

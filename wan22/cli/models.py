@@ -59,6 +59,8 @@ def status(config: Config = None, home: Home = None) -> None:
         for variant in found.variants(model_type):
             state = found.describe(model_type, variant.name).state
             typer.echo(f"  {variant.name}: {state}; {variant.about} ({variant.precision})")
+        for lora in found.loras(model_type):
+            typer.echo(f"  {lora.name}: {found.describe_lora(lora).state}; {lora.about}")
 
 
 @models.command()
@@ -70,7 +72,7 @@ def download(
     config: Config = None,
     home: Home = None,
 ) -> None:
-    """Fetch the real weights of a model, or what is missing of them: the official ones, or another variant.
+    """Fetch the real weights of a model, or what is missing of them: the official ones, another variant, or a LoRA.
 
     A download that was stopped goes on where it was, also after a crash. No file has its name before its hash is right.
     """

@@ -6,7 +6,7 @@ What the shipped file says is in `catalogue`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -36,6 +36,12 @@ _FORMS = {
     "revision": "it must be a branch, a tag or a commit",
     "sha256": "it must be 64 hexadecimal digits in small letters",
 }
+_FILES: Mapping[Layout, Callable[[tuple[str, ...]], tuple[tuple[str, ...], ...]]] = {
+    "folder": lambda _: ((),),
+    "files": lambda transformers: (transformers,),
+    "lora": lambda transformers: (("high", "low"), ("single",)) if len(transformers) > 1 else (("single",),),
+}
+"""What names `files` may have, by a model's transformers."""
 _RESERVED = ("auto",)  # what a setting says instead of a name
 
 Variants = Mapping[ModelType, Mapping[str, VariantSpec]]
@@ -98,10 +104,13 @@ class _Variant(_Table):
     files: dict[str, _File] = Field(default_factory=dict)
 
     def spec_for(self, model_type: ModelType, model: Model) -> VariantSpec:
-        """The variant of one of its models. Raises ValueError where its files are not that model's transformers."""
-        wanted = model.transformers if self.layout == "files" else ()
-        if tuple(sorted(self.files)) != wanted:
-            raise ValueError(f"files must have {' and '.join(wanted) or 'nothing'} where the layout is {self.layout}")
+        """The variant of one of its models. Raises ValueError where its files are not what its layout has."""
+        options = _FILES[self.layout](model.transformers)
+        if tuple(sorted(self.files)) not in options:
+            names = " or ".join(" and ".join(option) or "nothing" for option in options)
+            raise ValueError(f"files must have {names} where the layout is {self.layout}")
+        if self.layout == "lora" and any(file.path.lower().endswith(".gguf") for file in self.files.values()):
+            raise ValueError("the files of a LoRA must end with .safetensors")
         said = {name: value for name, value in self.defaults.model_dump().items() if value is not None}
         same = self.model_dump(exclude={"models", "defaults", "files"})
         files = {component: SingleFile(**file.model_dump()) for component, file in sorted(self.files.items())}

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from wan22.errors import InvalidRequest
+from wan22.models.catalogue import VARIANTS
 from wan22.models.loras.fit import Transformer, fits, transformer_of
 from wan22.models.loras.folders import Lora, Loras
+from wan22.models.specs import FEW_STEP
 from wan22.models.variants import Variant
 from wan22.tasks import Choice, Draft, LoraUse, ModelType
 
@@ -19,13 +21,6 @@ from wan22.tasks import Choice, Draft, LoraUse, ModelType
 _SHIFTS = {4: 5.0, 3: 3.0}
 _OTHER_SHIFT = 5.0
 _MODEL_WORD = re.compile(r"(?<![a-z])(?:ti2v|t2v|i2v)", re.IGNORECASE)
-_TO_FETCH = {
-    ModelType.T2V_A14B: "wan2.2_t2v_lightx2v_4steps_lora_v1.1_{high,low}_noise.safetensors of "
-    "Comfy-Org/Wan_2.2_ComfyUI_Repackaged (split_files/loras)",
-    ModelType.I2V_A14B: "wan2.2_i2v_lightx2v_4steps_lora_v1_{high,low}_noise.safetensors of "
-    "Comfy-Org/Wan_2.2_ComfyUI_Repackaged (split_files/loras)",
-    ModelType.TI2V_5B: "Wan2_2_5B_FastWanFullAttn_lora_rank_128_bf16.safetensors of Kijai/WanVideo_comfy",
-}
 
 
 def with_fast(draft: Draft, variant: Variant, loras: Loras) -> tuple[Draft, Choice]:
@@ -49,8 +44,14 @@ def _best(draft: Draft, variant: Variant, loras: Loras) -> Lora:
     found = sorted(_candidates(model, loras, transformer_of(variant)), key=lambda one: (len(one.files), one.name))
     if found:
         return found[-1]
-    cure = f"put {_TO_FETCH[model]} into {loras.folders[0]}" if loras.folders else "leave preset out"
-    raise InvalidRequest.of("preset", f"There is no few-step LoRA for {model.value}; {cure}.", draft.preset)
+    what = f"the demo weights of {model.value}" if variant.is_demo else model.value
+    cure = "leave preset out" if variant.is_demo else _to_fetch(model)
+    raise InvalidRequest.of("preset", f"There is no few-step LoRA for {what}; {cure}.", draft.preset)
+
+
+def _to_fetch(model: ModelType) -> str:
+    names = " and ".join(file.name for file in VARIANTS[model][FEW_STEP].files.values())
+    return f"`wan22 models download {model.value.lower()} --variant {FEW_STEP}` fetches {names}"
 
 
 def _candidates(model: ModelType, loras: Loras, transformer: Transformer) -> Iterator[Lora]:

@@ -14,13 +14,16 @@ from typing import Any, Literal
 from wan22.tasks import ModelType
 
 TakesImage = Literal["never", "always", "optional"]
-Layout = Literal["folder", "files"]
+Layout = Literal["folder", "files", "lora"]
 
 OFFICIAL = "dev"
 """The variant of the official repository: what is meant by the real weights where nothing else is said."""
 
 DEMO = "demo"
 """The small weights that ship with the package."""
+
+FEW_STEP = "few-step"
+"""The LoRA that the preset `fast` needs, as it is called where it is fetched."""
 
 SMALL_AREA = 864 * 480  # "480p" in Wan's advice: 832x480, and 854x480, which is rendered at 864x480
 
@@ -43,7 +46,7 @@ class Defaults:
 
 @dataclass(frozen=True)
 class SingleFile:
-    """One file that is a whole transformer, by its path in a repository; size and hash where they are known."""
+    """One file: a whole transformer or a LoRA, by its path in a repository; size and hash where they are known."""
 
     path: str
     size: int | None = None  # bytes
@@ -57,19 +60,32 @@ class SingleFile:
 
 @dataclass(frozen=True)
 class VariantSpec:
-    """One set of weights of a model: what it is and where it comes from, wherever it is on disk."""
+    """One set of weights of a model, or a LoRA for it: what it is and where it comes from, wherever it is on disk."""
 
     model_type: ModelType
     name: str  # of its folder, too
     about: str
-    layout: Layout  # folder: diffusers' own, complete; files: `files` alone, the rest comes from another variant
+    # folder: diffusers' own, complete; files: `files` alone, the rest comes from another variant; lora: one or a pair
+    layout: Layout
     precision: str  # of the transformers on disk: fp32, bf16, fp16, fp8, int8 or gguf-KIND
     defaults: Defaults
     repository: str | None = None  # None: made by a conversion, or shipped
     revision: str = "main"
     licence: str = "Apache-2.0"
     native_area: int | None = None  # pixels that larger sizes are rendered near to; None: rendered as asked
-    files: Mapping[str, SingleFile] = field(default_factory=lambda: MappingProxyType({}), hash=False)  # by component
+    files: Mapping[str, SingleFile] = field(
+        default_factory=lambda: MappingProxyType({}), hash=False
+    )  # by component; of a LoRA by expert
+
+    @property
+    def is_lora(self) -> bool:
+        """True for what is put on a model's weights and is none of them."""
+        return self.layout == "lora"
+
+    def place_of(self, component: str) -> str:
+        """Where a file of `files` is inside the variant's folder."""
+        name = self.files[component].name
+        return name if self.is_lora else f"{component}/{name}"
 
     @property
     def is_demo(self) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from wan22.errors import ConfigurationError, ModelCorrupt, ModelMissing
 from wan22.models import demo_weights, files
 from wan22.models.catalogue import SPECS, Defaults, ModelSpec, VariantSpec, variants_with
+from wan22.models.catalogue_file import Variants
 from wan22.models.elsewhere import Elsewhere
 from wan22.models.needs import EIGHT_BIT_BYTES
 from wan22.models.parts import Parts
@@ -69,15 +70,37 @@ class Models:
     """
 
     def __init__(self, settings: ModelsSettings, home_models: Path, *, demos: Path = demo_weights.SHIPPED) -> None:
-        self._known = variants_with(home_models.parent / "variants")
+        known = variants_with(home_models.parent / "variants")
+        self._known = _those(known, is_lora=False)
+        self._loras = _those(known, is_lora=True)
+        self._loras_dir = home_models.parent / "loras"
         self._wanted = self._checked(settings.variant)
         roots = (*settings.models_dirs, home_models)
         elsewhere = Elsewhere(hf_cache=settings.use_hf_cache, comfyui_dirs=settings.comfyui_dirs)
         self.shelf = Shelf(roots, demos, self._known, elsewhere)
 
     def variants(self, model_type: ModelType) -> tuple[VariantSpec, ...]:
-        """All that are known of a model, the ones that auto prefers first."""
+        """All weights that are known of a model, the ones that auto prefers first."""
         return tuple(self._known[model_type].values())
+
+    def loras(self, model_type: ModelType) -> tuple[VariantSpec, ...]:
+        """The LoRAs for a model that can be fetched."""
+        return tuple(self._loras[model_type].values())
+
+    def describe_lora(self, lora: VariantSpec) -> VariantReport:
+        """How one of `loras` stands in the folder that a download puts it into."""
+        folder = self.place_for_lora(lora)
+        missing = tuple(path for path in map(lora.place_of, lora.files) if not files.child(folder, path).is_file())
+        if not missing:
+            return VariantReport("ready", f"{lora.name} is in {folder}.", folder, name=lora.name)
+        lacks = f"{folder} lacks {', '.join(missing)}."
+        if folder.is_dir():
+            return VariantReport("partial", lacks, folder, missing, lora.name)
+        return VariantReport("missing", lacks, name=lora.name)
+
+    def place_for_lora(self, lora: VariantSpec) -> Path:
+        """The folder that a download puts one of `loras` into."""
+        return self._loras_dir / SPECS[lora.model_type].slug / lora.name
 
     def known(self, model_type: ModelType, name: str) -> VariantSpec:
         """The variant of that name, on disk or not. Raises ModelMissing that lists the names."""
@@ -190,8 +213,16 @@ class Models:
         return wanted
 
 
+def _those(known: Variants, *, is_lora: bool) -> Variants:
+    """The LoRAs, or all but those."""
+    return {
+        model_type: {name: variant for name, variant in variants.items() if variant.is_lora == is_lora}
+        for model_type, variants in known.items()
+    }
+
+
 def cure_of(variant: VariantSpec) -> str:
-    """How to get a variant that is not whole."""
+    """How to get a variant or a LoRA that is not whole."""
     model = variant.model_type.value.lower()
     if variant.repository is None:
         return f"Run `wan22 models convert {model} --to {variant.precision}`, or put its files there."

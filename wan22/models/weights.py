@@ -113,7 +113,7 @@ class Weights:
 
     def faults(self, model_type: ModelType, variant: str = OFFICIAL, source: str | None = None) -> list[FieldError]:
         """What is wrong with these names, one for each; a variant without a source is named with its cure."""
-        known = {one.name: one for one in self._models.variants(model_type)}
+        known = self._known(model_type)
         found = known.get(variant)
         wrong = []
         if found is None:
@@ -127,16 +127,16 @@ class Weights:
         return wrong
 
     def plan(self, model_type: ModelType, variant: str = OFFICIAL) -> WeightsPlan:
-        """What is missing of a variant.
+        """What is missing of a variant, or of a LoRA for the model.
 
         Raises InvalidRequest for one that is not known or has no source, WrongState for one that another program has,
         and DownloadFailed where neither the hub nor a folder of it can list the files.
         """
         if wrong := self.faults(model_type, variant):
             raise InvalidRequest(wrong)
-        found = self._models.known(model_type, variant)
-        plans = (self._plan_folder(found),) if found.layout == "folder" else self._plan_files(found)
-        return WeightsPlan(found, plans)
+        found = self._known(model_type)[variant]
+        plans = {"folder": self._plan_folder, "files": self._plan_files, "lora": self._plan_lora}
+        return WeightsPlan(found, plans[found.layout](found))
 
     def download(self, plan: WeightsPlan, source: str | None = None) -> InTurn:
         """A download of what is planned, ready to run, which asks `source` first.
@@ -151,20 +151,23 @@ class Weights:
             max_bytes_per_s=self._settings.max_bytes_per_s,
             stall_s=self._settings.stall_s,
         )
-        there = {f"{component}/{file.name}": file.path for component, file in plan.variant.files.items()}
+        there = {plan.variant.place_of(component): file.path for component, file in plan.variant.files.items()}
         return InTurn(
             [Download(one, self._sources(one.listing.repository, source, there), options) for one in plan.plans]
         )
 
-    def _plan_folder(self, variant: VariantSpec) -> DownloadPlan:
+    def _known(self, model_type: ModelType) -> Mapping[str, VariantSpec]:
+        return {one.name: one for one in (*self._models.variants(model_type), *self._models.loras(model_type))}
+
+    def _plan_folder(self, variant: VariantSpec) -> tuple[DownloadPlan, ...]:
         report = self._models.describe(variant.model_type, variant.name)
         if report.owner:
             raise _lent(variant, str(report.path), report.owner)
-        return self._planned(variant, _patterns(SPECS[variant.model_type].components))
+        return (self._planned(variant, _patterns(SPECS[variant.model_type].components)),)
 
     def _plan_files(self, variant: VariantSpec) -> tuple[DownloadPlan, ...]:
         lent = self._models.shelf.lent(variant)
-        own = [f"{name}/{glob.escape(file.name)}" for name, file in variant.files.items() if name not in lent]
+        own = [glob.escape(variant.place_of(name)) for name in variant.files if name not in lent]
         plans = [self._planned(variant, own)] if own else []
         spec, official = SPECS[variant.model_type], self._models.known(variant.model_type, OFFICIAL)
         if self._needs(variant, self._models.place_to_fetch(spec)):
@@ -174,15 +177,23 @@ class Weights:
             raise _lent(variant, "its folders", "other programs'")
         return tuple(plans)
 
+    def _plan_lora(self, lora: VariantSpec) -> tuple[DownloadPlan, ...]:
+        return (self._planned(lora, [glob.escape(lora.place_of(name)) for name in lora.files]),)
+
     def _needs(self, variant: VariantSpec, official: Path) -> bool:
         """Whether what its single files lack is nowhere, or is what was fetched into the official variant's folder."""
         donors = (self._models.shelf.donor(variant, name) for name in rest_of(SPECS[variant.model_type]))
         return any(donor is None or donor == official for donor in donors)
 
     def _planned(self, variant: VariantSpec, patterns: Iterable[str]) -> DownloadPlan:
-        target = self._models.place_to_fetch(SPECS[variant.model_type], variant.name)
+        target = self._place_for(variant)
         listing = _renamed(self._listing(variant, target), variant)
         return make_plan(listing, choose(listing, patterns), target)
+
+    def _place_for(self, variant: VariantSpec) -> Path:
+        if variant.is_lora:
+            return self._models.place_for_lora(variant)
+        return self._models.place_to_fetch(SPECS[variant.model_type], variant.name)
 
     def _listing(self, variant: VariantSpec, target: Path) -> Listing:
         """The hub's, of the commit that the folder was begun with, so that no two are ever mixed."""
@@ -211,9 +222,9 @@ def _patterns(components: Iterable[str]) -> tuple[str, ...]:
 
 def _renamed(listing: Listing, variant: VariantSpec) -> Listing:
     """The listing with single files where they belong on disk. Raises DownloadFailed where one is another version."""
-    ours = {file.path: f"{component}/{file.name}" for component, file in variant.files.items()}
+    ours = {file.path: variant.place_of(component) for component, file in variant.files.items()}
     files = tuple(replace(file, path=ours.get(file.path, file.path)) for file in listing.files)
-    known = {f"{component}/{file.name}": file.sha256 for component, file in variant.files.items() if file.sha256}
+    known = {variant.place_of(component): file.sha256 for component, file in variant.files.items() if file.sha256}
     if other := next((file for file in files if known.get(file.path, file.digest) != file.digest), None):
         raise DownloadFailed(
             f"{other.path} of {listing.repository} at {listing.commit} has another sha256 than the variant names.",

@@ -173,13 +173,14 @@ def _status(services: Services, model_type: ModelType) -> ModelStatus:
     wrong = check.wrong if check else ()
     return ModelStatus(
         model_type=model_type,
-        state=state_of(report, wrong, run, loaded),
+        state=state_of(report, wrong, run if run and not _is_of_lora(services, run) else None, loaded),
         why=report.why,
         variant=variant.name if variant else None,
         variants=tuple(
             view_variant(one, services.models.describe(model_type, one.name))
             for one in services.models.variants(model_type)
         ),
+        loras=tuple(view_variant(one, services.models.describe_lora(one)) for one in services.models.loras(model_type)),
         path=str(target),
         missing=report.missing,
         wrong=_wrong(wrong),
@@ -214,6 +215,10 @@ def state_of(
     if report.state == "ready" and tuple(wrong):
         return "corrupt"
     return "loaded" if loaded and loaded.key.variant != DEMO else report.state
+
+
+def _is_of_lora(services: Services, run: RunStatus) -> bool:
+    return run.variant in {lora.name for lora in services.models.loras(run.model_type)}
 
 
 def _bytes_in(folder: Path) -> int:
