@@ -12,7 +12,8 @@ from support.loopback_hub import COMMIT, LoopbackHub
 from support.weight_files import holding
 
 from wan22.errors import DiskFull, DownloadFailed
-from wan22.models.catalogue import SPECS
+from wan22.models.catalogue import SPECS, VARIANTS
+from wan22.models.specs import OFFICIAL
 from wan22.models.variants import Models
 from wan22.models.verification import Check, WrongFile
 from wan22.models.weights import Weights
@@ -84,11 +85,11 @@ def test_a_folder_that_was_begun_elsewhere_is_completed_there(hub: LoopbackHub, 
     assert plan.missing_bytes == sum(map(len, FILES.values())) - len(FILES["model_index.json"])
 
 
-def test_later_runs_stay_at_the_commit_of_the_first_even_without_the_hub(hub: LoopbackHub, tmp_path: Path) -> None:
+def test_the_pinned_commit_is_fetched_and_later_runs_need_no_hub(hub: LoopbackHub, tmp_path: Path) -> None:
     found = weights(hub, tmp_path)
     fetch(found)
     hub.close()
-    assert found.plan(TI2V).listing.commit == COMMIT
+    assert found.plan(TI2V).listing.commit == VARIANTS[TI2V][OFFICIAL].revision != COMMIT
     assert wrong(found) == []
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from models_kit import T2V
-from support.loopback_hub import Fault, LoopbackHub
+from support.loopback_hub import COMMIT, Fault, LoopbackHub
 from support.single_files import describe, exported, file_names, files_of, put_dev, put_files
 
 from wan22.errors import DownloadFailed, InvalidRequest, WrongState
@@ -68,6 +68,14 @@ def test_single_files_come_from_theirs_and_the_rest_from_the_official_one(hub: L
     report = Models(ModelsSettings(), home / "models").describe(T2V)
     assert (report.state, report.name, report.path) == ("ready", "x-gguf", home / "models/t2v-A14B/x-gguf")
     assert paths(found) == set()
+
+
+def test_later_runs_stay_at_the_commit_of_a_branch_that_the_first_met(hub: LoopbackHub, home: Path) -> None:
+    found = weights(home, hub)
+    found.download(found.plan(T2V, "x-gguf")).run()
+    hub.close()
+    listing = found.plan(T2V, "x-gguf").listing
+    assert (listing.revision, listing.commit) == ("main", COMMIT)
 
 
 def test_what_is_on_disk_already_is_not_fetched(hub: LoopbackHub, home: Path) -> None:

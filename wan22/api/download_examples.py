@@ -84,11 +84,13 @@ NO_ROOM = DiskFull(
     "20,000,000,000 bytes are free there.",
     hint="Nothing was fetched. Free space, or name a folder on another disk with models.models_dirs.",
 )
-NO_HUB = DownloadFailed(f"hub https://huggingface.co does not list {_SPEC.repository} at main, the connection failed.")
+NO_HUB = DownloadFailed(
+    f"hub https://huggingface.co does not list {_SPEC.repository} at {_COMMIT}, the connection failed."
+)
 
 _VAE = WantedFile("vae/diffusion_pytorch_model.safetensors", 2_818_760_000, "sha256", "9f" * 32)
 _INDEX = WantedFile("model_index.json", 497, "git-sha1", "a7" * 20)
-_LISTING = Listing(_SPEC.repository, "main", _COMMIT, (_INDEX, _VAE))
+_LISTING = Listing(_SPEC.repository, _COMMIT, _COMMIT, (_INDEX, _VAE))
 _OF_HUB = DownloadPlan(
     _LISTING,
     _LISTING,
