@@ -9,7 +9,7 @@ import psutil
 
 from wan22.errors import ModelCorrupt, ModelMissing
 from wan22.models import demo_weights
-from wan22.models.catalogue import SPECS
+from wan22.models.catalogue import SPECS, VARIANTS
 from wan22.models.eight_bit import held_bytes, is_any_narrow
 from wan22.models.parts import Parts
 from wan22.pipelines.components import Width, read_component, read_index
@@ -57,6 +57,10 @@ def load(where: Path | Parts, model_type: ModelType, *, plan: Plan, reporter: Re
 def _cure(model_type: ModelType, plan: Plan) -> str:
     if plan.variant == "demo":
         return demo_weights.CURE
+    known = VARIANTS[model_type].get(plan.variant)
+    if known and known.repository is None:
+        command = f"wan22 models convert {model_type.value.lower()} --to {known.precision}"
+        return f"Remove {plan.model_files} and run `{command}`, or put its files there again."
     command = f"wan22 models verify {model_type.value.lower()} --variant {plan.variant} --repair"
     return f"Run `{command}`, or put the files of {plan.model_files} there again, as they are in its repository."
 
