@@ -12,6 +12,7 @@ from pipelines_kit import T2V, Recorder, ask, frames_of, latents_of, plan_of
 from safetensors.torch import load_file, save_file
 from support.loras import lora_for
 from support.single_files import describe, exported, file_names, put_dev, put_files
+from train_demo.export import wan_name
 
 from wan22.errors import ModelCorrupt
 from wan22.models.demo_weights import SHIPPED
@@ -144,6 +145,45 @@ def test_gguf_may_have_any_tensor_in_any_kind(tmp_path: Path, kind_of: Callable[
     whole = read_transformer(exported() / file_names("x-fp16")["transformer"], CONFIG, torch.float32)
     found = read_transformer(write_gguf(tmp_path / "x.gguf", tensors_of("x-fp16"), kind_of), CONFIG, torch.float32)
     assert 0 < away(made_by(found), made_by(whole)) < far
+
+
+WIDE = {**CONFIG, "num_attention_heads": 8, "ffn_dim": 512, "num_layers": 1, "text_dim": 256}
+"""Rows of 256 numbers, which is what the K kinds take."""
+
+SCALES = {Kind.Q2_K: (80, 84), Kind.Q3_K: (108, 110), Kind.Q4_K: (0, 4), Kind.Q5_K: (0, 4), Kind.Q6_K: (208, 210)}
+"""Where a block has its scales, as numbers of 16 bits; all its other bytes may be anything."""
+
+
+@pytest.mark.parametrize("kind", SCALES)
+def test_the_k_kinds_are_widened_as_their_inventors_do(tmp_path: Path, kind: Any) -> None:
+    import numpy as np
+    import torch
+    from diffusers import WanTransformer3DModel
+
+    random, (first, end) = np.random.default_rng(0), SCALES[kind]
+    _, size = gguf.GGML_QUANT_SIZES[kind]
+    torch.manual_seed(0)
+    expected = WanTransformer3DModel.from_config(WIDE)
+    writer: Any = gguf.GGUFWriter(tmp_path / "x.gguf", "wan")
+    for name, value in expected.state_dict().items():
+        if value.ndim != 2 or not name.startswith("blocks."):
+            writer.add_tensor(wan_name(name), value.numpy())
+            continue
+        blocks = random.integers(0, 256, (value.shape[0], value.shape[1] // 256, size), dtype=np.uint8)
+        scales = random.uniform(-1e-4, 1e-4, (*blocks.shape[:2], (end - first) // 2)).astype(np.float16)
+        blocks[..., first:end] = scales.view(np.uint8)
+        rows = blocks.reshape(value.shape[0], -1)
+        writer.add_tensor(wan_name(name), rows, raw_dtype=kind)
+        value.copy_(torch.from_numpy(gguf.quants.dequantize(rows, kind)))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    found = read_transformer(tmp_path / "x.gguf", WIDE, torch.float32)
+    with torch.no_grad():
+        inputs = torch.randn(1, 16, 1, 8, 8), torch.tensor([500]), torch.randn(1, 7, 256)
+        made, wanted = (network(*inputs, return_dict=False)[0] for network in (found, expected))
+    assert away(made, wanted) < 1e-3  # diffusers multiplies some scales in half precision
 
 
 def test_gguf_works_with_weights_that_are_streamed(home: Path) -> None:
