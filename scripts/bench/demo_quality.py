@@ -5,8 +5,10 @@
 Kinds: `t2v`, `i2v` (a drawn first picture), `flf` (first and last picture), `ti2v` (text alone), `ti2v-image`. Each
 prompt is a held-out combination of shape, colour, ground and motion; its video is downloaded, decoded and looked at
 (`train_demo/sight.py`). With pictures the first (and last) frame is compared with what was sent. Prints a row of
-shares; `--out` keeps a contact sheet. `--lora sunset --ground sunset` and `--preset fast` try the shipped LoRAs.
-`--only` and `--cache` change the loaded model in this process, in which the server's phases then run without HTTP.
+shares; `--out` keeps a contact sheet. `--later` asks for what the world gained (diagonals, bouncing, turning, two
+things side by side), which the experts of `t2v` know. `--lora sunset --ground sunset` and `--preset fast` try the
+shipped LoRAs. `--only` and `--cache` change the loaded model in this process, in which the server's phases then run
+without HTTP.
 """
 
 from __future__ import annotations
@@ -32,8 +34,15 @@ sys.path[:0] = [str(SCRIPTS), str(SCRIPTS / "bench")]
 from demo_runners import Direct, Served, Shot  # noqa: E402 - found through the line above
 from train_demo.captions import plain, varied  # noqa: E402 - as above
 from train_demo.drawing import Frames  # noqa: E402 - as above
-from train_demo.sight import Seen, psnr, see  # noqa: E402 - as above
-from train_demo.world import GROUNDS, SUNSET, Words, clip, combinations  # noqa: E402 - as above
+from train_demo.sight import Seen, psnr, see, see_both  # noqa: E402 - as above
+from train_demo.world import (  # noqa: E402 - as above
+    GROUNDS,
+    SUNSET,
+    Words,
+    clip,
+    combinations,
+    later_combinations,
+)
 
 from wan22.tasks.request import Quantization  # noqa: E402 - as above
 
@@ -51,10 +60,12 @@ class Case:
     pictures: tuple[Frames, ...]
 
 
-def cases(kind: str, count: int, *, vary: bool, seed: int, ground: str | None = None) -> list[Case]:
+def cases(
+    kind: str, count: int, *, vary: bool, seed: int, ground: str | None = None, later: bool = False
+) -> list[Case]:
     """Held-out combinations in chance order, over and over until there are enough; all on one ground, if told."""
     random = np.random.default_rng(seed)
-    words = [words for words in combinations() if words.is_held_out]
+    words = [words for words in (later_combinations() if later else combinations()) if words.is_held_out]
     words = [replace(each, ground=ground) for each in words] if ground else words
     order = [words[int(n)] for _ in range(1 + count // len(words)) for n in random.permutation(len(words))][:count]
     return [Case(each, varied(each, random) if vary else plain(each), _pictures(kind, each, random)) for each in order]
@@ -84,9 +95,11 @@ def shots(kind: str, wanted: list[Case], fields: dict[str, Any]) -> Iterator[Sho
 
 def score(wanted: list[Case], videos: list[Frames]) -> dict[str, Any]:
     """Shares of what is right, motion also without `still`, and the dB of given frames."""
-    seen = [see(video) for video in videos]
-    pairs = [(case.words, found) for case, found in zip(wanted, seen, strict=True)]
-    right = {name: [getattr(words, name) == getattr(found, name) for words, found in pairs] for name in Seen._fields}
+    pairs = [(asked(case.words), looked_at(case.words, video)) for case, video in zip(wanted, videos, strict=True)]
+    right = {
+        name: [all(getattr(one, name) == getattr(two, name) for one, two in zip(*pair, strict=True)) for pair in pairs]
+        for name in Seen._fields
+    }
     moving = [ok for ok, case in zip(right["motion"], wanted, strict=True) if case.words.motion != "still"]
     result: dict[str, Any] = {name: _share(values) for name, values in right.items()}
     result |= {"moving": _share(moving), "all": _share([all(four) for four in zip(*right.values(), strict=True)])}
@@ -99,10 +112,21 @@ def score(wanted: list[Case], videos: list[Frames]) -> dict[str, Any]:
     return result
 
 
-def _mistakes(pairs: list[tuple[Words, Seen]]) -> dict[str, int]:
+def asked(words: Words) -> tuple[Seen, ...]:
+    """What should be seen: one thing, or the left and the right one."""
+    first = Seen(words.shape, words.colour, words.ground, words.motion)
+    return (first,) if words.beside is None else (first, Seen(*words.beside, words.ground, words.motion))
+
+
+def looked_at(words: Words, video: Frames) -> tuple[Seen, ...]:
+    """What is seen, in the same order."""
+    return (see(video),) if words.beside is None else see_both(video)
+
+
+def _mistakes(pairs: list[tuple[tuple[Seen, ...], tuple[Seen, ...]]]) -> dict[str, int]:
     """What was taken for what, and how often; with the ground or the motion where it may matter."""
     found: Counter[str] = Counter()
-    for words, seen in pairs:
+    for words, seen in (things for pair in pairs for things in zip(*pair, strict=True)):
         for name in Seen._fields:
             wanted, got = getattr(words, name), getattr(seen, name)
             if wanted != got:
@@ -124,8 +148,7 @@ def sheet(wanted: list[Case], videos: list[Frames], path: Path) -> None:
     """The first videos as rows of frames; a red edge on the left where something is wrong."""
     rows = []
     for case, video in list(zip(wanted, videos, strict=True))[:SHEET_ROWS]:
-        words = case.words
-        wrong = see(video) != Seen(words.shape, words.colour, words.ground, words.motion)
+        wrong = looked_at(case.words, video) != asked(case.words)
         edge = np.zeros((video.shape[1], 6, 3), np.uint8) + np.array([220, 0, 0] if wrong else [0, 0, 0], np.uint8)
         rows.append(np.concatenate([edge, *(video[n] for n in SHEET_FRAMES)], axis=1))
     half = len(rows) // 2
@@ -144,7 +167,8 @@ def main() -> None:
     options = _options()
     names = ("guidance_scale", "guidance_scale_2", "steps", "flow_shift", "quantization", "preset", "loras")
     fields = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    wanted = cases(options.kind, options.prompts, vary=options.vary, seed=options.seed, ground=options.ground)
+    told = {name: getattr(options, name) for name in ("vary", "seed", "ground", "later")}
+    wanted = cases(options.kind, options.prompts, **told)
     sent = list(shots(options.kind, wanted, fields))
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as home:
@@ -165,6 +189,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--prompts", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--vary", action="store_true", help="other wordings, not only the plainest")
+    parser.add_argument("--later", action="store_true", help="what the world gained")
     parser.add_argument("--guidance", dest="guidance_scale", type=float)
     parser.add_argument("--guidance-2", dest="guidance_scale_2", type=float)
     parser.add_argument("--steps", type=int)

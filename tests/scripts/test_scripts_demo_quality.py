@@ -35,6 +35,16 @@ def test_perfect_videos_are_all_right() -> None:
     assert result["mistakes"] == {}
 
 
+def test_what_the_world_gained_is_asked_for_and_read_two_things_too() -> None:
+    wanted = cases("t2v", 60, vary=False, seed=0, later=True)
+    assert any(case.words.beside for case in wanted)
+    assert {"bouncing", "turning"} <= {case.words.motion for case in wanted}
+    assert score(wanted, [perfect(case) for case in wanted])["all"] > 0.95
+    two = [case for case in wanted if case.words.beside]
+    mirrored = [perfect(case)[:, :, ::-1] for case in two]
+    assert score(two, mirrored)["all"] < 0.2, "which one is on the left counts"
+
+
 def test_videos_of_other_prompts_are_not() -> None:
     wanted = cases("t2v", 40, vary=False, seed=0)
     result = score(wanted, [perfect(case) for case in [*wanted[1:], wanted[0]]])
