@@ -51,6 +51,11 @@ def test_a_tilde_is_the_users_home(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings().storage.home == Path.home() / "wan22"
 
 
+def test_a_tilde_is_that_in_the_models_folders_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAN22_MODELS__MODELS_DIRS", '["~/models"]')
+    assert load_settings().models.models_dirs == (Path("~/models").expanduser(),)
+
+
 def test_a_misspelt_room_in_the_environment_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WAN22_SRVER__PORT", "9999")
     with pytest.raises(ConfigurationError, match="WAN22_SRVER__PORT"):

@@ -143,6 +143,12 @@ class ModelsSettings(Room):
     max_lora_bytes: int = Field(
         default=4_000_000_000, ge=1_000, description="Largest LoRA file that may be sent to the server."
     )
+
+    @field_validator("models_dirs", "loras_dirs", "comfyui_dirs")
+    @classmethod
+    def _expanded(cls, folders: tuple[Path, ...]) -> tuple[Path, ...]:
+        return tuple(folder.expanduser() for folder in folders)
+
     ram_fraction: float = Field(
         default=0.8, gt=0, le=1, description="Share of the machine's RAM that loaded models may hold together."
     )

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from api_kit import URL, open_services, settings_for
+from api_kit import SUBMIT, URL, open_services, settings_for
 from starlette.testclient import TestClient
 from support.loopback_hub import Fault, LoopbackHub
 from support.loras import lora_for
@@ -255,6 +255,21 @@ def test_a_full_verification_finds_what_a_quick_one_can_not(user: TestClient, se
     assert (full.status_code, full.json()["run"]["kind"]) == (202, "verify")
     status = ended(user)
     assert (status["state"], status["wrong"]) == ("corrupt", [{"path": BIG, "fault": "wrong content"}])
+
+
+def test_weights_that_are_known_to_be_wrong_are_not_used(user: TestClient, server: Services) -> None:
+    fetch(user)
+    damage(server)
+    user.post(f"{MODELS}/verify/ti2v-5b")
+    ended(user)
+    body = {"model_type": "TI2V-5B", "prompt": "a cat", "width": 64, "height": 64, "num_frames": 5}
+    refused = user.post(SUBMIT, json=body)
+    assert (refused.status_code, refused.json()["code"]) == (503, "model_corrupt")
+    assert "wan22 models verify ti2v-5b --variant dev --repair" in refused.json()["hint"]
+    assert user.get("/api/v1/wan-models/health/ti2v-5b").json()["weights"]["state"] == "corrupt"
+    user.post(f"{MODELS}/verify/ti2v-5b?repair=true")
+    ended(user)
+    assert user.post(SUBMIT, json=body).status_code == 202
 
 
 def test_a_repair_makes_it_ready_again(user: TestClient, server: Services) -> None:

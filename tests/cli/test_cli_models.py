@@ -76,7 +76,7 @@ def test_the_few_step_lora_is_fetched_like_weights_and_the_preset_finds_it(hub: 
     assert models("verify", "ti2v-5b", "--variant", "few-step").exit_code == 0
     made = CliRunner().invoke(app, [*fast, *small, "--json"])
     assert made.exit_code == 0, made.stderr
-    assert "Wan2_2_5B_FastWanFullAttn_lora_rank_128_bf16 was distilled for 3 plain steps" in made.stdout
+    assert "Wan2_2_5B_FastWanFullAttn_lora_rank_128_bf16 was distilled for 3 steps" in made.stdout
 
 
 def test_the_plan_alone_fetches_nothing(hub: LoopbackHub, tmp_path: Path) -> None:

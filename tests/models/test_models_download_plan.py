@@ -11,9 +11,9 @@ import pytest
 from download_kit import BIG, MODEL, SMALL, SkippingClock, download_of, fetch, hub_of, in_thread, is_whole, options
 from support.loopback_hub import Fault, LoopbackHub
 
-from wan22.errors import DiskFull, DownloadFailed
+from wan22.errors import DiskFull, DownloadFailed, WrongState
 from wan22.models.download import DownloadPlan, FileProgress, Hub, choose, make_plan
-from wan22.models.download.disk import SPARE_BYTES, Disk
+from wan22.models.download.disk import SPARE_BYTES, Disk, free_bytes
 from wan22.models.download.pace import Clock, Limiter, Stop
 from wan22.models.download.progress import Meter
 
@@ -58,6 +58,13 @@ def test_what_does_not_fit_is_refused_before_the_first_byte_with_both_figures(hu
     assert hub.sent() == 0
     fetch(hub, tmp_path, [hub_of(hub)], options(disk=Disk(free_bytes=lambda path: SIZE + SPARE_BYTES)))
     assert is_whole(tmp_path)
+
+
+def test_a_drive_that_is_not_there_is_told_with_its_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "exists", lambda path: False)  # as D: is under Windows when its disk is unplugged
+    with pytest.raises(WrongState, match="is not there") as refused:
+        free_bytes(tmp_path / "models")
+    assert "Connect the drive" in refused.value.hint
 
 
 def test_progress_is_a_frozen_value_that_can_be_read_in_the_middle(hub: LoopbackHub, tmp_path: Path) -> None:

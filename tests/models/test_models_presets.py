@@ -67,6 +67,12 @@ def test_a_whole_pair_goes_before_half_of_one(tmp_path: Path) -> None:
     assert drafted(tmp_path).loras == (LoraUse(name="a_4steps"),)
 
 
+def test_half_a_pair_is_none(tmp_path: Path) -> None:
+    add(tmp_path, "wan_t2v_4steps_high_noise")
+    with pytest.raises(InvalidRequest, match="There is no few-step LoRA"):
+        drafted(tmp_path)
+
+
 def test_names_keep_the_two_large_models_apart(tmp_path: Path) -> None:
     add(tmp_path, "i2v_4steps", "t2v_4steps")
     assert drafted(tmp_path).loras == (LoraUse(name="t2v_4steps"),)

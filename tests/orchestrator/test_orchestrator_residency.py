@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,6 +49,15 @@ def test_a_model_is_loaded_once_and_lent_again() -> None:
     bench = Bench()
     assert bench.use("a", 4) is bench.use("a", 4)
     assert bench.diary == [(EventType.MODEL_LOADED, "a")]
+
+
+def test_what_was_loaded_before_its_files_changed_is_dropped_and_loaded_anew() -> None:
+    bench = Bench()
+    old, other = bench.use("a", 4), bench.use("b", 4)
+    with bench.residency.lease(replace(key("a"), stamp="mended"), 4, lambda: FakeModel(4)) as model:
+        assert model is not old
+    assert (old.is_closed, other.is_closed) == (True, False)
+    assert sorted(bench.loaded()) == ["a", "b"]
 
 
 def test_the_one_used_longest_ago_makes_room() -> None:

@@ -82,7 +82,8 @@ def test_a_run_leaves_whole_files_and_the_model_loaded(studio: Studio) -> None:
     assert run(studio, claim) == ["0.mp4", "1.mp4"]
     assert studio.files() == ["0.mp4", "0.thumb.jpg", "1.mp4", "1.thumb.jpg"]
     assert probe_video(studio.outputs.path(claim.task.task_id, "1.mp4")) == (64, 64, 5, 16)
-    assert [resident.key for resident in studio.residency.residents()] == [key_of(ModelType.T2V_A14B, claim.task.plan)]
+    (resident,) = studio.residency.residents()
+    assert resident.key == key_of(ModelType.T2V_A14B, claim.task.plan, resident.key.stamp)
 
 
 def test_a_model_that_was_loaded_ahead_is_the_one_that_the_task_uses(studio: Studio) -> None:
@@ -92,6 +93,17 @@ def test_a_model_that_was_loaded_ahead_is_the_one_that_the_task_uses(studio: Stu
     assert studio.orchestrator.load(ModelType.T2V_A14B, claim.task.plan, Silent(lambda: None)) is ahead
     run(studio, claim)
     assert studio.residency.residents() == (ahead,)
+
+
+def test_files_that_were_put_there_anew_are_read_anew(studio: Studio) -> None:
+    folder = studio.home / "models/t2v-A14B/dev"
+    shutil.copytree(SHIPPED / "t2v-A14B", folder)
+    plan, silent = studio.claim().task.plan, Silent(lambda: None)
+    first = studio.orchestrator.load(ModelType.T2V_A14B, plan, silent)
+    assert studio.orchestrator.load(ModelType.T2V_A14B, plan, silent) is first
+    shutil.copyfile(SHIPPED / "t2v-A14B/vae/config.json", folder / "vae/config.json")
+    assert studio.orchestrator.load(ModelType.T2V_A14B, plan, silent) is not first
+    assert len(studio.residency.residents()) == 1
 
 
 def test_a_load_that_is_stopped_leaves_nothing(studio: Studio) -> None:

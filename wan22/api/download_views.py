@@ -191,7 +191,7 @@ class ModelFolder(View):
     """Where models are."""
 
     path: str = Field(description="Of the folder.")
-    free_bytes: int = Field(description="On its disk.")
+    free_bytes: int | None = Field(description="On its disk; null where its drive is not there.")
 
 
 class RunError(View):

@@ -20,7 +20,7 @@ class Weights(View):
 
     state: State = Field(
         description="ready: the real ones are in use, demo: the small shipped ones; partial, missing: neither, as the "
-        "settings want the real ones, and those are not whole or not there."
+        "settings want the real ones, and those are not whole or not there; corrupt: a verification found wrong files."
     )
     variant: str | None = Field(description="Its name, as `plan.variant` of a task; null: the model can't run.")
     real: Literal["ready", "partial", "missing"] = Field(description="How the real ones stand, in use or not.")

@@ -100,6 +100,8 @@ def _check_model(models: Models, model_type: ModelType, verdict: Verdict) -> Fin
         variant = models.get(model_type)
         if variant.is_demo:
             demo_weights.verify(variant.path)
+        else:
+            variant = models.named(model_type, variant.name)
     except (ModelMissing, ModelCorrupt) as error:
         return failed_by(model_type.value, error)
     if not variant.is_demo:

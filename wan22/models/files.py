@@ -139,6 +139,14 @@ def size(path: Path) -> int:
         return 0
 
 
+def changed_ns(path: Path) -> int | None:
+    """When a file was last written to; None for what is absent or unreadable."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object in a JSON file, or None."""
     try:

@@ -5,6 +5,7 @@ A folder holds them all, or a single file takes the others from elsewhere; `shel
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,19 @@ class Parts:
         """The file that names the components' classes."""
         return self.place(files.MODEL_INDEX)
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The variants' folders that they are in."""
+        alone = {name for name, place in self.elsewhere.items() if name != files.MODEL_INDEX and place.is_file()}
+        others = (place.parents[name in alone] for name, place in self.elsewhere.items())
+        return tuple(dict.fromkeys([self.folder, *others]))
+
+    def stamp(self, components: Iterable[str]) -> str:
+        """Another one for every change of their files, by sizes and times."""
+        places = [self.index, *(path for name in components for path in self._files(name))]
+        told = [(str(path), files.size(path), files.changed_ns(path)) for path in places]
+        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+
     def missing(self, required: tuple[str, ...]) -> tuple[str, ...]:
         """What is lacking, as paths with a word on each; empty if all is there."""
         if not any(place.is_file() for name, place in self.elsewhere.items() if name != files.MODEL_INDEX):
@@ -56,6 +70,10 @@ class Parts:
             return files.lacking(place, name)
         fault = single_files.fault_of(place, self.config or {})
         return (f"{name}/{place.name} ({fault})",) if fault else ()
+
+    def _files(self, name: str) -> list[Path]:
+        place = self.place(name)
+        return [place] if place.is_file() else sorted(place.glob("*"))
 
     def _weights(self, name: str) -> list[Path]:
         place = self.place(name)

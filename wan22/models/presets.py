@@ -17,7 +17,8 @@ from wan22.models.specs import FEW_STEP
 from wan22.models.variants import Variant
 from wan22.tasks import Choice, Draft, LoraUse, ModelType
 
-# Shift by steps: 4 as in LightX2V's configs/distill/wan22 (timesteps 1000, 937, 833, 625), 3 as Wan2GP runs FastWan.
+# Shift by steps: 4 as in LightX2V's configs/distill/wan22 (timesteps 1000, 937, 833, 625), 3 as Wan2GP runs FastWan,
+# which was distilled with fresh noise at each of its steps (1000, 757, 522) and not with plain ones.
 _SHIFTS = {4: 5.0, 3: 3.0}
 _OTHER_SHIFT = 5.0
 _MODEL_WORD = re.compile(r"(?<![a-z])(?:ti2v|t2v|i2v)", re.IGNORECASE)
@@ -34,12 +35,12 @@ def with_fast(draft: Draft, variant: Variant, loras: Loras) -> tuple[Draft, Choi
         filled["loras"] = (*(draft.loras or ()), LoraUse(name=lora.name))
     sent = {name for name in ("steps", "guidance_scale", "flow_shift") if getattr(draft, name) is not None}
     changed = draft.model_copy(update={name: value for name, value in filled.items() if name not in sent})
-    why = f"{lora.name} was distilled for {steps} plain steps without guidance"
+    why = f"{lora.name} was distilled for {steps} steps without guidance"
     return changed, Choice(what="preset", choice="fast", why=why)
 
 
 def _best(draft: Draft, variant: Variant, loras: Loras) -> Lora:
-    """The last by name of those that fit, whole pairs first: versions are numbered upwards."""
+    """The last by name of those that fit, pairs first: versions are numbered upwards."""
     model = variant.spec.model_type
     found = sorted(_candidates(model, loras, transformer_of(variant)), key=lambda one: (len(one.files), one.name))
     if found:
@@ -55,8 +56,13 @@ def _to_fetch(model: ModelType) -> str:
 
 
 def _candidates(model: ModelType, loras: Loras, transformer: Transformer) -> Iterator[Lora]:
-    """Few-step LoRAs that fit and whose names speak of no other model: the sizes of the two A14B are the same."""
+    """Few-step LoRAs that fit and whose names speak of no other model: the sizes of the two A14B are the same.
+
+    No half of a pair: the other expert can't do its share in so few steps without one.
+    """
     for lora in loras.scan().values():
+        if transformer.experts > 1 and lora.single is None and not (lora.high and lora.low):
+            continue
         words = {word.lower() for word in _MODEL_WORD.findall(lora.name)}
         own = model.value.partition("-")[0].lower()
         if lora.few_step and words <= {own} and fits(lora, transformer) is None:

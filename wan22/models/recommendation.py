@@ -22,7 +22,7 @@ from wan22.models.size import size_errors
 from wan22.tasks import Draft, ImageRef, ModelType
 
 Priority = Literal["speed", "quality", "memory"]
-State = Literal["ready", "demo", "partial", "missing"]
+State = Literal["ready", "demo", "partial", "missing", "corrupt"]
 
 MAX_FRAMES = max(spec.max_frames for spec in SPECS.values())
 
@@ -81,7 +81,9 @@ class Recommended(BaseModel):
 
     rank: int = Field(description="1 is the one to take.")
     model_type: ModelType = Field(description="Which.")
-    state: State = Field(description="ready: real weights are in use, demo: the small ones; partial, missing: neither.")
+    state: State = Field(
+        description="ready: real weights are in use, demo: the small ones; partial, missing, corrupt: neither."
+    )
     reasons: tuple[str, ...] = Field(description="What speaks for it, and what to know.")
     figures: Figures = Field(description="What the ranking rests on.")
 

@@ -19,6 +19,7 @@ from wan22.models.parts import Parts
 from wan22.models.rules import model_type_of
 from wan22.models.shelf import Shelf, VariantReport
 from wan22.models.specs import DEMO, OFFICIAL
+from wan22.models.verification import WrongFile, wrong_in
 from wan22.settings import ModelsSettings
 from wan22.tasks import Draft, ModelType
 from wan22.tasks.request import EIGHT_BITS
@@ -53,6 +54,11 @@ class Variant:
         ComfyUI's fp8 can be widened, since it is read by our own hand.
         """
         return self.precision if self.precision in EIGHT_BITS and self.parts.config is None else None
+
+    @property
+    def wrong(self) -> tuple[WrongFile, ...]:
+        """Files that a verification found wrong and that were not touched since."""
+        return tuple(file for folder in self.parts.folders for file in wrong_in(folder))
 
     def transformer_config(self) -> Mapping[str, object]:
         """The config.json of its transformers. Raises ModelCorrupt if it can't be read."""
@@ -123,19 +129,23 @@ class Models:
     def for_draft(self, draft: Draft) -> Variant:
         """The variant to use for the draft's model: where 8 bits are asked for, one that is kept in them, if there is.
 
-        Raises InvalidRequest with all three models where it names none, ModelMissing as `get`.
+        Raises InvalidRequest with all three models where it names none, ModelMissing as `get`, and ModelCorrupt where
+        a verification found files of it wrong that are still the same.
         """
         model_type = model_type_of(draft)
-        return self._kept_in(draft.quantization, model_type) or self.get(model_type)
+        return _unspoilt(self._kept_in(draft.quantization, model_type) or self.get(model_type))
 
     def named(self, model_type: ModelType, name: str) -> Variant:
-        """The variant of that name, as a plan made earlier has it. Raises ModelMissing if it is not whole any more."""
+        """The variant of that name, as a plan made earlier has it.
+
+        Raises ModelMissing if it is not whole any more, ModelCorrupt as `for_draft`.
+        """
         if name == DEMO:
             return self._demo(model_type, "It was planned so.")
         report = self.describe(model_type, name)
         if report.state != "ready":
             raise ModelMissing(f"{report.why} {self._cure(model_type, name)}")
-        return self._real(model_type, report)
+        return _unspoilt(self._real(model_type, report))
 
     def describe(self, model_type: ModelType, name: str | None = None) -> VariantReport:
         """How the variant of that name stands; without one, the first real one that is whole, else `dev`.
@@ -219,6 +229,16 @@ def _those(known: Variants, *, is_lora: bool) -> Variants:
         model_type: {name: variant for name, variant in variants.items() if variant.is_lora == is_lora}
         for model_type, variants in known.items()
     }
+
+
+def _unspoilt(variant: Variant) -> Variant:
+    if not variant.wrong:
+        return variant
+    model, first = variant.spec.model_type.value, variant.wrong[0]
+    raise ModelCorrupt(
+        f"{first.path} of {model} ({variant.name}) was found with {first.fault} and not touched since.",
+        hint=f"Run `wan22 models verify {model.lower()} --variant {variant.name} --repair`, then send it again.",
+    )
 
 
 def cure_of(variant: VariantSpec) -> str:

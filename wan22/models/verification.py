@@ -20,6 +20,7 @@ from wan22.models.download.manifest import OURS
 from wan22.models.download.pace import Clock
 from wan22.models.download.part import hash_of
 from wan22.models.download.progress import Meter
+from wan22.models.files import changed_ns
 from wan22.models.headers import check_header
 from wan22.models.in_turn import InTurn
 
@@ -129,7 +130,7 @@ def remove(target: Path, wrong: Sequence[WrongFile]) -> None:
 
 def keep_check(target: Path, wrong: Sequence[WrongFile]) -> None:
     """Remember the outcome of now in the folder, with the times of the wrong files: one that is mended has another."""
-    rows = [[file.path, file.fault, _changed_ns(target / file.path)] for file in wrong]
+    rows = [[file.path, file.fault, changed_ns(target / file.path)] for file in wrong]
     with contextlib.suppress(OSError):  # a folder that is not there, or not ours to write in, is verified all the same
         if target.is_dir():
             (target / OURS).mkdir(exist_ok=True)
@@ -146,25 +147,24 @@ def find_check(target: Path) -> LastCheck | None:
         return None
 
 
+def wrong_in(target: Path) -> tuple[WrongFile, ...]:
+    """The files that were found wrong when the folder was last hashed as a whole, and were not touched since."""
+    check = find_check(target)
+    return check.wrong if check else ()
+
+
 def hashed_at(target: Path) -> datetime | None:
     """When files of the folder were last hashed, by a download or as a whole; None if never."""
     check = find_check(target)
-    downloaded_ns = _changed_ns(target / OURS / "verified.json")
+    downloaded_ns = changed_ns(target / OURS / "verified.json")
     downloaded = datetime.fromtimestamp(downloaded_ns / 1e9, timezone.utc) if downloaded_ns else None
     return max((at for at in (check.at if check else None, downloaded) if at), default=None)
 
 
 def _still_wrong(target: Path, rows: Sequence[Any]) -> Iterator[WrongFile]:
-    for path, fault, changed_ns in rows:
-        if changed_ns == _changed_ns(target / path):
+    for path, fault, then_ns in rows:
+        if then_ns == changed_ns(target / path):
             yield WrongFile(str(path), fault)
-
-
-def _changed_ns(path: Path) -> int | None:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return None
 
 
 def _fault_at(path: Path, file: WantedFile, *, quick: bool, each: Callable[[], None]) -> Fault | None:

@@ -124,15 +124,17 @@ class Orchestrator:
                 demo_weights.verify(variant.path)
             return load(variant.parts, model_type, plan=plan, reporter=reporter)
 
-        return key_of(model_type, plan), self._models.loaded_bytes(variant, plan.precision), load_it
+        stamp = variant.parts.stamp(variant.spec.components)
+        return key_of(model_type, plan, stamp), self._models.loaded_bytes(variant, plan.precision), load_it
 
 
-def key_of(model_type: ModelType, plan: Plan) -> ModelKey:
-    """The loaded model that a task with this plan needs."""
+def key_of(model_type: ModelType, plan: Plan, stamp: str) -> ModelKey:
+    """The loaded model that a task with this plan needs, of files with this stamp."""
     return ModelKey(
         model_type=model_type.value,
         variant=plan.variant,
         device=plan.device,
         precision=tuple(sorted(plan.precision.items())),
         offload=plan.offload,
+        stamp=stamp,
     )

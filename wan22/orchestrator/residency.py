@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
 from wan22.tasks import EventType
@@ -33,13 +33,14 @@ M = TypeVar("M", bound=Closable)
 
 @dataclass(frozen=True)
 class ModelKey:
-    """What makes two loaded models the same: weights, place and precision."""
+    """What makes two loaded models the same: weights, place and precision, and the files as they were when read."""
 
     model_type: str
     variant: str
     device: str
     precision: tuple[tuple[str, str], ...]
     offload: str
+    stamp: str = ""  # of the files; another one after a repair
 
 
 @dataclass
@@ -122,6 +123,7 @@ class Residency(Generic[M]):
             return self._residents.get(key)
 
     def _load(self, key: ModelKey, size_bytes: int, load: Callable[[], M]) -> Resident[M]:
+        self._drop_stale(key)
         self._make_room(size_bytes)
         resident = Resident(key, load())
         with self._lock:
@@ -129,6 +131,12 @@ class Residency(Generic[M]):
         self._on_change(EventType.MODEL_LOADED, key)
         logger.info("Loaded %s.", key.model_type, extra={"action": "model_loaded", "variant": key.variant})
         return resident
+
+    def _drop_stale(self, key: ModelKey) -> None:
+        """Drop what was loaded from the same files before they were changed."""
+        for resident in self.residents():
+            if replace(resident.key, stamp=key.stamp) == key:
+                self.drop(resident.key)
 
     def _make_room(self, size_bytes: int) -> None:
         by_age = sorted(self.residents(), key=lambda resident: resident.used_at)

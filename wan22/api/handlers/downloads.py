@@ -33,6 +33,7 @@ from wan22.api.handlers.wan_models import model_named, variant_of
 from wan22.api.handlers.wanted import Wanted
 from wan22.api.services import Services
 from wan22.api.views import problem_from
+from wan22.errors import WrongState
 from wan22.models.catalogue import SPECS
 from wan22.models.download.disk import free_bytes
 from wan22.models.download.manifest import find_manifest
@@ -230,7 +231,14 @@ def _bytes_in(folder: Path) -> int:
 
 def _folders(services: Services) -> tuple[ModelFolder, ...]:
     places = (services.models.place_to_fetch(spec).parent.parent for spec in SPECS.values())
-    return tuple(ModelFolder(path=str(path), free_bytes=free_bytes(path)) for path in dict.fromkeys(places))
+    return tuple(ModelFolder(path=str(path), free_bytes=_free_bytes(path)) for path in dict.fromkeys(places))
+
+
+def _free_bytes(folder: Path) -> int | None:
+    try:
+        return free_bytes(folder)
+    except WrongState:
+        return None
 
 
 def _last_error(runs: Iterable[RunStatus]) -> RunError | None:

@@ -192,14 +192,19 @@ def variant_of(services: Services, model_type: ModelType) -> Variant | None:
 
 def _weights(services: Services, model_type: ModelType) -> Weights:
     variant, report = variant_of(services, model_type), services.models.describe(model_type)
-    in_use: State = "demo" if variant and variant.is_demo else "ready"
     return Weights(
-        state=in_use if variant else report.state,
+        state=_state(variant) if variant else report.state,
         variant=variant.name if variant else None,
         real=report.state,
         missing=report.missing,
         why=variant.why if variant else report.why,
     )
+
+
+def _state(variant: Variant) -> State:
+    if variant.is_demo:
+        return "demo"
+    return "corrupt" if variant.wrong else "ready"
 
 
 def _device(services: Services) -> Device:

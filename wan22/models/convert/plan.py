@@ -13,7 +13,7 @@ from wan22.models import files
 from wan22.models.convert.layout import MAX_SHARD, Kind, Layout, Shard, layout_of
 from wan22.models.convert.slices import check_source
 from wan22.models.convert.source import StoredTensor, find_tensors, weight_files
-from wan22.models.download.disk import Disk, has_room, no_room, read_json
+from wan22.models.download.disk import Disk, has_room, no_room, read_json, standing
 from wan22.models.download.manifest import OURS
 from wan22.models.download.names import PART
 from wan22.models.eight_bit import stored_bits
@@ -155,7 +155,6 @@ def _to_write(plan: ConversionPlan, path: str, size: int) -> int:
 
 def _to_copy(plan: ConversionPlan) -> int:
     """Bytes of large files that can't have a second name on the target's disk."""
-    there = next(path for path in (plan.target.absolute(), *plan.target.absolute().parents) if path.exists())
     copied = (one for one in plan.kept if one.is_weights and files.size(plan.target / one.path) != one.size)
-    on_disk = there.stat().st_dev
+    on_disk = standing(plan.target).stat().st_dev
     return sum(one.size for one in copied if (plan.source / one.path).stat().st_dev != on_disk)

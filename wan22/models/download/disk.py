@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from wan22.errors import DiskFull, ServerFault
+from wan22.errors import DiskFull, ServerFault, WrongState
 
 SPARE_BYTES = 200_000_000  # ours: a disk that a model fills to the last byte stops everything else on it
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -44,9 +44,20 @@ class RandomFile(Protocol):
 
 
 def free_bytes(folder: Path) -> int:
-    """Bytes that may still be written under `folder`, which need not exist yet."""
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    return shutil.disk_usage(there).free
+    """Bytes that may still be written under `folder`, which need not exist yet. Raises WrongState as `standing`."""
+    return shutil.disk_usage(standing(folder)).free
+
+
+def standing(folder: Path) -> Path:
+    """`folder`, or the nearest folder above it that is there. Raises WrongState where its drive is not."""
+    for path in (folder.absolute(), *folder.absolute().parents):
+        with contextlib.suppress(OSError):  # a folder above that we may not look into
+            if path.exists():
+                return path
+    raise WrongState(
+        f"{folder.absolute().anchor} is not there, and {folder} is on it.",
+        hint="Connect the drive, or correct the setting that names the folder, as models.models_dirs.",
+    )
 
 
 def has_room(missing_bytes: int, free_bytes: int) -> bool:
