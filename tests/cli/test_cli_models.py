@@ -12,7 +12,7 @@ from support.loras import lora_for
 from typer.testing import CliRunner, Result
 
 from wan22.cli.app import app
-from wan22.errors import DownloadFailed, InvalidRequest, ModelCorrupt, ModelMissing
+from wan22.errors import DiskFull, DownloadFailed, InvalidRequest, ModelCorrupt, ModelMissing
 from wan22.models.catalogue import SPECS, VARIANTS
 from wan22.models.demo_weights import SHIPPED
 from wan22.models.specs import FEW_STEP
@@ -82,8 +82,17 @@ def test_the_few_step_lora_is_fetched_like_weights_and_the_preset_finds_it(hub: 
 def test_the_plan_alone_fetches_nothing(hub: LoopbackHub, tmp_path: Path) -> None:
     planned = models("download", "ti2v-5b", "--plan")
     assert f"{len(REAL)} of {len(REAL)} files to fetch" in planned.stderr
+    assert f"{BIG}: " in planned.stdout
     assert not place(tmp_path).exists()
     assert hub.sent(BIG) == 0
+
+
+def test_a_plan_that_does_not_fit_says_so(hub: LoopbackHub) -> None:
+    lfs = {"oid": "0" * 64, "size": 10**15}
+    hub.list_also({"type": "file", "path": "vae/huge.safetensors", "size": 10**15, "oid": "0" * 40, "lfs": lfs})
+    planned = models("download", "ti2v-5b", "--plan")
+    assert isinstance(planned.exception, DiskFull)
+    assert "vae/huge.safetensors: " in planned.stdout
 
 
 @pytest.mark.usefixtures("hub")

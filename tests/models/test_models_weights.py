@@ -138,3 +138,18 @@ def test_without_the_hub_and_without_a_manifest_nothing_is_fetched(hub: Loopback
     hub.close()
     with pytest.raises(DownloadFailed, match="does not list"):
         weights(hub, tmp_path).plan(TI2V)
+
+
+def test_what_another_process_put_right_meanwhile_is_not_removed(hub: LoopbackHub, tmp_path: Path) -> None:
+    found = weights(hub, tmp_path)
+    fetch(found)
+    plan = found.plan(TI2V)
+    spoilt, gone = plan.target / "model_index.json", plan.target / "vae/config.json"
+    spoilt.write_bytes(b"{}")
+    gone.unlink()
+    check = Check(plan.plans)
+    check.run()
+    fetch(found)
+    assert wrong(found) == []
+    check.remove_wrong()
+    assert wrong(found) == []

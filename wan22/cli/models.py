@@ -82,9 +82,13 @@ def download(
         raise InvalidRequest(wrong)
     plan = weights.plan(model_type, variant)
     typer.echo(_said(plan), err=True)
-    if not plan_only:
-        _watch(weights.download(plan, source))
-        typer.echo(plan.target)
+    if plan_only:
+        for file in plan.files:
+            typer.echo(f"{file.file.path}: {size_words(file.missing_bytes)} of {size_words(file.file.size)} to fetch")
+        plan.refuse_what_does_not_fit()
+        return
+    _watch(weights.download(plan, source))
+    typer.echo(plan.target)
 
 
 @models.command()

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from wan22.errors import Cancelled, ModelCorrupt, ServerFault
 from wan22.models.download import DownloadPlan, DownloadProgress, FileProgress, WantedFile
 from wan22.models.download.disk import read_json, write_json
+from wan22.models.download.lock import only_one
 from wan22.models.download.manifest import OURS
 from wan22.models.download.pace import Clock
 from wan22.models.download.part import hash_of
@@ -57,18 +58,24 @@ class Verification:
         self._quick = quick
         self._meter = Meter((FileProgress(planned.file.path, planned.file.size) for planned in plan.files), Clock())
         self._stop = threading.Event()
+        self._judged_ns: dict[str, int | None] = {}
         self.wrong: tuple[WrongFile, ...] = ()
 
     def run(self) -> None:
         """Fill `wrong`. Raises Cancelled; what is wrong with a file is no error."""
         self._meter.enter("running")
         for planned in self._plan.files:
+            self._judged_ns[planned.file.path] = changed_ns(self._plan.target / planned.file.path)
             if fault := self._fault_of(planned.file):
                 self.wrong += (WrongFile(planned.file.path, fault),)
             self._meter.file(planned.file.path, "failed" if fault else "done", 0 if fault else planned.file.size)
         self._meter.enter("done")
         if not self._quick:
             keep_check(self._plan.target, self.wrong)
+
+    def is_unchanged(self, file: WrongFile) -> bool:
+        """Whether it was not written to since it was judged."""
+        return changed_ns(self._plan.target / file.path) == self._judged_ns.get(file.path)
 
     def cancel(self) -> None:
         """Make `run` raise Cancelled within a block. From any thread, also before `run`."""
@@ -111,21 +118,26 @@ class Check(InTurn):
         return tuple(file for check in self._checks.values() for file in check.wrong)
 
     def remove_wrong(self) -> None:
-        """Take what was found wrong away, so that a download fetches it. Raises ServerFault."""
+        """Take what was found wrong away, so that a download fetches it; what was replaced meanwhile stays.
+
+        Raises ServerFault, and DownloadFailed while another process writes into the folder.
+        """
         for target, check in self._checks.items():
-            remove(target, check.wrong)
+            try:
+                if check.wrong:
+                    _remove(target, check)
+            except OSError as error:
+                raise ServerFault(
+                    f"What is wrong in {target} can't be removed: {error.strerror or type(error).__name__}.",
+                    hint="Check that the server's account may write there and that nothing has it open, then try again.",
+                ) from error
 
 
-def remove(target: Path, wrong: Sequence[WrongFile]) -> None:
-    """Take wrong files away, so that a download fetches them. Raises ServerFault."""
-    for file in wrong:
-        try:
-            (target / file.path).unlink(missing_ok=True)
-        except OSError as error:
-            raise ServerFault(
-                f"{target / file.path} can't be removed: {error.strerror or type(error).__name__}.",
-                hint="Check that the server's account may write there and that nothing has it open, then try again.",
-            ) from error
+def _remove(target: Path, check: Verification) -> None:
+    with only_one(target):
+        for file in check.wrong:
+            if check.is_unchanged(file):
+                (target / file.path).unlink(missing_ok=True)
 
 
 def keep_check(target: Path, wrong: Sequence[WrongFile]) -> None:
