@@ -7,6 +7,7 @@ import os
 import stat
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +28,7 @@ from loras_kit import (
     write,
 )
 from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from wan22.models import demo_weights
 from wan22.models.loras import files as lora_files
@@ -260,3 +262,20 @@ def test_a_file_is_opened_again_only_when_it_has_changed(tmp_path: Path) -> None
     assert read(path) is first
     write(path, lora(rank=4))
     assert read(path).rank == 4
+
+
+@pytest.mark.parametrize("shape", [(7,), (0,)])
+def test_an_alpha_that_is_no_single_number_is_told(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    shapes = lora(alpha=True)
+    alpha = next(key for key in shapes if key.endswith(".alpha"))
+    problem = file_of(tmp_path, {**shapes, alpha: shape}).problem
+    assert problem
+    assert "is no single number" in problem
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.bool_])
+def test_what_is_no_floating_point_is_told(tmp_path: Path, dtype: type) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({key: np.zeros(shape, dtype) for key, shape in lora().items()}, path)
+    assert (problem := read(path).problem)
+    assert "are no numbers of a LoRA" in problem

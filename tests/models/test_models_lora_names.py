@@ -142,6 +142,7 @@ def test_any_text_becomes_a_safe_name_that_stays(text: str) -> None:
     name = safe_name(text)
     assert is_safe(name)
     assert safe_name(name) == name
+    assert len(f"{name}.safetensors".encode()) <= 255
 
 
 @pytest.mark.parametrize(

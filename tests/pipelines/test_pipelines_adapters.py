@@ -11,6 +11,7 @@ import pytest
 import torch
 from pipelines_kit import I2V, PICTURE, T2V, TI2V, ask, latents_of, load_from
 from safetensors.numpy import load_file
+from safetensors.torch import save_file as torch_save_file
 from support.loras import lora_for, write
 
 from wan22.errors import ModelCorrupt
@@ -169,6 +170,23 @@ def test_other_programs_files_do_the_same(model, tmp_path, prefix) -> None:
     path = write(tmp_path / "other.safetensors", original(load_file(high.file.path), prefix, rank=4))
     put_on(model, [Adapter(0, read(path), 1.0)])
     assert torch.allclose(latents_of(model, request), wanted, atol=1e-3)
+
+
+def test_one_in_8_bits_works_with_its_alpha(model, tmp_path) -> None:
+    request, (high, _) = ask(T2V), pair(tmp_path)
+    put_on(model, [high])
+    wanted = latents_of(model, request)
+    tensors = original(load_file(high.file.path), "diffusion_model.", rank=4)
+    narrow = {
+        name: torch.from_numpy(np.asarray(value, np.float32)).to(
+            torch.float32 if "alpha" in name else torch.float8_e4m3fn
+        )
+        for name, value in tensors.items()
+    }
+    torch_save_file(narrow, tmp_path / "narrow.safetensors")
+    put_on(model, [Adapter(0, read(tmp_path / "narrow.safetensors"), 1.0)])
+    away = (latents_of(model, request) - wanted).square().mean().sqrt() / wanted.square().mean().sqrt()
+    assert 0 < away < 0.2
 
 
 def test_a_bias_on_some_layers_is_read(model, tmp_path) -> None:

@@ -129,7 +129,7 @@ class Check(InTurn):
             except OSError as error:
                 raise ServerFault(
                     f"What is wrong in {target} can't be removed: {error.strerror or type(error).__name__}.",
-                    hint="Check that the server's account may write there and that nothing has it open, then try again.",
+                    hint="Check that the server's account may write there and that nothing has them open.",
                 ) from error
 
 

@@ -122,7 +122,7 @@ def _values(file: LoraFile) -> Iterator[tuple[str, torch.Tensor]]:
     with safe_open(file.path, framework="pt") as tensors:
         for layer in file.layers:
             yield f"{layer.name}.lora_A.weight", _scaled(layer, tensors)
-            up = tensors.get_tensor(layer.up) if layer.up else torch.eye(layer.rank)
+            up = _wide(tensors.get_tensor(layer.up)) if layer.up else torch.eye(layer.rank)
             yield f"{layer.name}.lora_B.weight", up
 
 
@@ -133,7 +133,7 @@ def _biases(file: LoraFile) -> Iterator[tuple[str, torch.Tensor]]:
     with safe_open(file.path, framework="pt") as tensors:
         for layer in file.layers:
             if layer.bias:
-                yield layer.name, tensors.get_tensor(layer.bias)
+                yield layer.name, _wide(tensors.get_tensor(layer.bias))
 
 
 def _put_bias(expert: Any, layer: str, name: str, bias: torch.Tensor) -> None:
@@ -145,8 +145,13 @@ def _put_bias(expert: Any, layer: str, name: str, bias: torch.Tensor) -> None:
 
 
 def _scaled(layer: LoraLayer, tensors: Any) -> torch.Tensor:
-    down: torch.Tensor = tensors.get_tensor(layer.down)
+    down = _wide(tensors.get_tensor(layer.down))
     return down * (float(tensors.get_tensor(layer.alpha)) / layer.rank) if layer.alpha else down
+
+
+def _wide(tensor: torch.Tensor) -> torch.Tensor:
+    """Of 8 bits no more: torch does not multiply those."""
+    return tensor.float() if tensor.dtype.itemsize == 1 else tensor
 
 
 def _unload(expert: Any) -> None:

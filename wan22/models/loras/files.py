@@ -5,6 +5,7 @@ Reads no tensor and no pickle. What a file's name says is in `names`; whether it
 
 from __future__ import annotations
 
+import math
 import re
 import stat
 import sys
@@ -28,6 +29,8 @@ _TOO_MANY = f"It names more than {MAX_TENSORS:,} tensors, which no LoRA has; rem
 _NO_LORA = "It has no LoRA layers; if it is a whole model, it belongs into that model's folder."
 _OTHER_KIND = "It is a LoKr or LoHa, and these are not read; use a LoRA."
 _BOTH_EXPERTS = "It holds both experts in one file; split it into two, named alike but for high_noise and low_noise."
+_NO_FLOATS = "Its {key} is of {kind}, which are no numbers of a LoRA; get the LoRA from its author again."
+_FLOATS = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})
 _OTHER_KINDS = (".lokr_", ".hada_")
 _FULL_RANGE = 1_000  # timesteps
 
@@ -119,10 +122,14 @@ def _read(path: Path, size_bytes: int, _changed_ns: int) -> LoraFile:
             if len(keys) > MAX_TENSORS:
                 return LoraFile(path, size_bytes, problem=_TOO_MANY)
             # the same few thousand keys are in hundreds of files
-            shapes = {sys.intern(key): tuple(file.get_slice(key).get_shape()) for key in keys}
+            slices = {sys.intern(key): file.get_slice(key) for key in keys}
+            shapes = {key: tuple(part.get_shape()) for key, part in slices.items()}
+            kinds = {key: part.get_dtype() for key, part in slices.items()}
             metadata = file.metadata() or {}
     except SafetensorError:
         return LoraFile(path, size_bytes, problem=_DAMAGED)
+    if wrong := next((key for key, kind in kinds.items() if meaning(key) and kind not in _FLOATS), None):
+        return LoraFile(path, size_bytes, problem=_NO_FLOATS.format(key=wrong, kind=kinds[wrong]))
     return _understood(LoraFile(path, size_bytes), shapes, metadata)
 
 
@@ -176,14 +183,16 @@ def _layer(name: str, parts: Mapping[Part, str], shapes: Shapes) -> LoraLayer:
     up = down[:1] * 2 if whole else shapes.get(parts.get("up", ""), ())
     if len(down) != 2 or len(up) != 2 or down[0] != up[1] or 0 in down + up:
         raise _Broken(f"Its layer {name} lacks one of its two matrices, or they don't match; download it again.")
-    bias = parts.get("bias")
+    alpha, bias = parts.get("alpha"), parts.get("bias")
+    if alpha and math.prod(shapes[alpha]) != 1:
+        raise _Broken(f"The alpha of its layer {name} is no single number; get the LoRA from its author again.")
     if bias and shapes[bias] != up[:1]:
         raise _Broken(f"The bias of its layer {name} does not match; download it again.")
     return LoraLayer(
         name,
         parts["down"],
         parts.get("up"),
-        parts.get("alpha"),
+        alpha,
         bias,
         rank=down[0],
         inputs=down[1],

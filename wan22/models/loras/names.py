@@ -18,6 +18,7 @@ from typing import Literal
 Expert = Literal["high", "low"]
 
 MAX_NAME = 80
+MAX_NAME_BYTES = 255 - len("-01234567.safetensors")
 
 _SEPARATORS = " _.-()[]"
 # "HighNoise" inside a word is one by its capital; "thigh", "slow" and "glow" are none.
@@ -105,8 +106,13 @@ def safe_name(text: str) -> str:
     It needs no escaping in HTML or in a shell, and is one step of a path at most.
     """
     name = re.sub(r"(?:[^\w-]|_)+", "_", unicodedata.normalize("NFKC", text))
-    name = name.strip("_-")[:MAX_NAME].rstrip("_-")
+    name = _cut(name.strip("_-")[:MAX_NAME]).rstrip("_-")
     return f"lora_{name}".rstrip("_") if _RESERVED.fullmatch(name) or not name else name
+
+
+def _cut(name: str) -> str:
+    """The start of it that a file system takes as a file's name, with its ending: 255 bytes of UTF-8."""
+    return name.encode("utf-8", "ignore")[:MAX_NAME_BYTES].decode("utf-8", "ignore")
 
 
 def wishes(place: tuple[str, ...], path: Path) -> tuple[str, ...]:
