@@ -53,7 +53,7 @@ def test_a_users_variant_stands_behind_the_shipped_ones(tmp_path: Path) -> None:
     assert list(found[TI2V]) == [*VARIANTS[TI2V], "gguf-q6_k"]
     assert found[T2V] == VARIANTS[T2V]
     variant = found[TI2V]["gguf-q6_k"]
-    assert (variant.native_area, variant.licence, variant.revision) == (901_120, "Apache-2.0", "main")
+    assert (variant.native_area, variant.licence, variant.revision) == (901_120, None, "main")
     assert (variant.defaults.steps, variant.defaults.guidance_scale) == (4, SPECS[TI2V].defaults.guidance_scale)
     assert variant.files["transformer"].size == 4_200_000_000
 
@@ -98,7 +98,16 @@ def test_one_table_may_be_for_several_models(tmp_path: Path) -> None:
         ('"Wan2.2-TI2V-5B-Q6_K.gguf"', '"../x.gguf"', "variant[0].files.transformer.path", "leads out"),
         ("4_200_000_000", "-1", "variant[0].files.transformer.size", "greater than"),
         ("steps = 4", "steps = 0", "variant[0].defaults.steps", "greater than"),
-        ("[[variant]]", "[[variants]]", "variant", "valid tuple"),
+        ("[[variant]]", "[[variants]]", "variant", r"\[\[variant\]\]"),
+        ("[[variant]]", "[variant]", "variant", r"\[\[variant\]\]"),
+        ("steps = 4", "steps = 100_000_000", "variant[0].defaults.steps", "less than"),
+        ("steps = 4", "flow_shift = inf", "variant[0].defaults.flow_shift", "less than"),
+        ("steps = 4", "guidance_scale_2 = 2.0", "variant[0]", "for models with two experts"),
+        ("native_area = ", 'revision = "../.."\nnative_area = ', "variant[0].revision", "a branch, a tag or a commit"),
+        ("native_area = ", 'revision = "/etc"\nnative_area = ', "variant[0].revision", "a branch, a tag or a commit"),
+        ('name = "gguf-q6_k"', 'name = "nul"', "variant[0].name", "nul is taken"),
+        ('name = "gguf-q6_k"', 'name = "com1.x"', "variant[0].name", "com1.x is taken"),
+        ("[[variant]]", "x = " + "[" * 3000, "can't be read", "recursion|Correct it, or move it away"),
         ("[[variant]]", "[[variant", "can't be read", "Expected"),
     ],
 )
@@ -106,6 +115,15 @@ def test_a_mistake_is_told_with_file_key_and_cure(tmp_path: Path, was: str, now:
     detail = refused(tmp_path, FINE.replace(was, now, 1))
     assert key in detail
     assert re.search(told, detail), detail
+
+
+def test_how_editors_under_windows_save_is_understood_or_told(tmp_path: Path) -> None:
+    folder = write(tmp_path, "")
+    (folder / "mine.toml").write_bytes(FINE.encode("utf-8-sig"))
+    assert "gguf-q6_k" in variants_with(folder)[TI2V]
+    (folder / "mine.toml").write_bytes(FINE.encode("utf-16"))
+    with pytest.raises(ConfigurationError, match="Save it as UTF-8"):
+        variants_with(folder)
 
 
 def test_two_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -145,6 +163,7 @@ def test_a_users_lora_can_be_fetched_but_is_no_weights(tmp_path: Path) -> None:
         ('["T2V-A14B"]', '["TI2V-5B"]', "for TI2V-5B, files must have single"),
         ("low = ", "last = ", "files must have high and low or single"),
         ("noise.safetensors", "noise.gguf", "must end with .safetensors"),
+        ("noir_low_noise", "x/noir_high_noise", "its files have one name"),
     ],
 )
 def test_a_lora_that_can_not_be_is_refused(tmp_path: Path, was: str, now: str, told: str) -> None:
@@ -164,7 +183,7 @@ def test_the_shipped_variants_are_sound(model_type: ModelType) -> None:
     assert weights | {FEW_STEP} <= set(VARIANTS[model_type])
     assert list(VARIANTS[model_type])[-1] == "demo"
     for variant in VARIANTS[model_type].values():
-        assert variant.licence == "Apache-2.0"
+        assert variant.licence in ("Apache-2.0", None)
         assert (variant.layout != "folder") == bool(variant.files)
         for component, file in variant.files.items():
             assert fault_of(file.path) is None

@@ -149,10 +149,13 @@ def test_wrong_names_are_refused_with_the_right_ones(
     assert hub.all_seen() == []
 
 
-def test_a_file_with_another_hash_than_the_variant_names_is_not_fetched(hub: LoopbackHub, home: Path) -> None:
+@pytest.mark.parametrize("said", [f'sha256 = "{"0" * 64}"', "size = 12345"])
+def test_a_file_with_another_hash_or_size_than_the_variant_names_is_not_fetched(
+    hub: LoopbackHub, home: Path, said: str
+) -> None:
     path = home / "variants/x-gguf.toml"
-    path.write_text(path.read_text().replace('gguf" }', f'gguf", sha256 = "{"0" * 64}" }}'), "utf-8")
-    with pytest.raises(DownloadFailed, match="another sha256 than the variant names"):
+    path.write_text(path.read_text().replace('gguf" }', f'gguf", {said} }}'), "utf-8")
+    with pytest.raises(DownloadFailed, match="and the variant names others"):
         weights(home, hub).plan(T2V, "x-gguf")
 
 

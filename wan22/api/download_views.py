@@ -84,7 +84,7 @@ class DownloadPlanView(View):
     variant: str = Field(description="Which of its weights.")
     repository: str = Field(description="On the hub; the first, where there are two.")
     revision: str = Field(description="Commit that its files are of.")
-    licence: str = Field(description="Of the weights.")
+    licence: str | None = Field(description="Of the weights; null: nobody said.")
     target: str = Field(description="The folder that its files come into.")
     size_bytes: int = Field(description="Of all files that loading reads.")
     missing_bytes: int = Field(description="Still to fetch.")
@@ -119,7 +119,7 @@ class VariantView(View):
     why: str = Field(description="Where it is, whose place that is if not this server's, or what is missing.")
     path: str | None = Field(description="Where it is; null where it is not.")
     repository: str | None = Field(description="That a download fetches; null: made by a conversion, or shipped.")
-    licence: str = Field(description="Of the weights.")
+    licence: str | None = Field(description="Of the weights; null: nobody said.")
 
 
 class ModelStatus(View):
@@ -141,7 +141,7 @@ class ModelStatus(View):
     on_disk_bytes: int = Field(description="Of all that is in the folder, half-fetched files too.")
     repository: str | None = Field(description="On the hub; null for weights that were made by a conversion.")
     revision: str | None = Field(description="Commit that the folder was begun with; null if nobody wrote it down.")
-    licence: str = Field(description="Of the weights.")
+    licence: str | None = Field(description="Of the weights; null: nobody said.")
     precision: dict[str, str] | None = Field(description="Where it is loaded: dtype of each part.")
     device: str | None = Field(description="Where it is loaded.")
     verified_at: UtcTime | None = Field(description="When files were last hashed, by a download or by verify.")

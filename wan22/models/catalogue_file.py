@@ -5,10 +5,11 @@ What the shipped file says is in `catalogue`.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
@@ -28,6 +29,7 @@ KINDS = (".safetensors", ".gguf")
 
 _NAME = r"[a-z0-9](?:[a-z0-9._-]{0,38}[a-z0-9])?"  # a folder's name on every system
 _REPOSITORY = r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*"
+_REVISION = r"\w[\w-]*(?:[./]\w[\w-]*)*"  # a step of a path where a cache has it: no ".." and no "/" before it
 _PRECISION = r"fp32|bf16|fp16|fp8|int8|gguf-[a-z0-9_]+"
 _FORMS = {
     "name": "it must be of small letters, digits, dots, - and _, 40 at most",
@@ -42,7 +44,9 @@ _FILES: Mapping[Layout, Callable[[tuple[str, ...]], tuple[tuple[str, ...], ...]]
     "lora": lambda transformers: (("high", "low"), ("single",)) if len(transformers) > 1 else (("single",),),
 }
 """What names `files` may have, by a model's transformers."""
-_RESERVED = ("auto",)  # what a setting says instead of a name
+_PLAIN = {"Extra inputs": "there is no such key", "valid tuple": "it must be a list; a variant is a table [[variant]]"}
+"""What pydantic says, in words for people."""
+_RESERVED = re.compile(r"auto|(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?")  # a setting's word, and no folders of Windows
 
 Variants = Mapping[ModelType, Mapping[str, VariantSpec]]
 
@@ -64,13 +68,13 @@ class _Table(BaseModel):
 
 
 class _Defaults(_Table):
-    """What differs from the model's own."""
+    """What differs from the model's own; within what a request may ask for."""
 
-    steps: int | None = Field(default=None, ge=1)
-    guidance_scale: float | None = Field(default=None, ge=0)
-    guidance_scale_2: float | None = Field(default=None, ge=0)
-    flow_shift: float | None = Field(default=None, gt=0)
-    flow_shift_small: float | None = Field(default=None, gt=0)
+    steps: int | None = Field(default=None, ge=1, le=200)
+    guidance_scale: float | None = Field(default=None, ge=0, le=30)
+    guidance_scale_2: float | None = Field(default=None, ge=0, le=30)
+    flow_shift: float | None = Field(default=None, gt=0, le=100)
+    flow_shift_small: float | None = Field(default=None, gt=0, le=100)
 
 
 class _File(_Table):
@@ -97,8 +101,8 @@ class _Variant(_Table):
     layout: Layout
     precision: str = Field(pattern=rf"^(?:{_PRECISION})$")
     repository: str | None = Field(default=None, pattern=rf"^(?:{_REPOSITORY})$")
-    revision: str = Field(default="main", pattern=r"^[\w./-]+$")
-    licence: str = "Apache-2.0"
+    revision: str = Field(default="main", pattern=rf"^(?:{_REVISION})$")
+    licence: str | None = None
     native_area: int | None = Field(default=None, ge=64 * 64)
     defaults: _Defaults = _Defaults()
     files: dict[str, _File] = Field(default_factory=dict)
@@ -111,10 +115,19 @@ class _Variant(_Table):
             raise ValueError(f"files must have {names} where the layout is {self.layout}")
         if self.layout == "lora" and any(file.path.lower().endswith(".gguf") for file in self.files.values()):
             raise ValueError("the files of a LoRA must end with .safetensors")
+        _refuse_twins(self.files)
         said = {name: value for name, value in self.defaults.model_dump().items() if value is not None}
+        if len(model.transformers) == 1 and "guidance_scale_2" in said:
+            raise ValueError("guidance_scale_2 is for models with two experts")
         same = self.model_dump(exclude={"models", "defaults", "files"})
         files = {component: SingleFile(**file.model_dump()) for component, file in sorted(self.files.items())}
         return VariantSpec(**same, model_type=model_type, defaults=replace(model.defaults, **said), files=files)
+
+
+def _refuse_twins(files: Mapping[str, _File]) -> None:
+    names = [PurePosixPath(file.path).name.casefold() for file in files.values()]
+    if len(names) != len(set(names)):
+        raise ValueError(f"its files have one name, {names[0]}, and are kept by it: they must differ")
 
 
 class _Users(_Table):
@@ -177,7 +190,7 @@ def _by_model(path: Path, tables: Sequence[_Variant], models: Mapping[ModelType,
     for number, table in enumerate(tables):
         for model_type in table.models:
             of_model = found.setdefault(model_type, {})
-            if table.name in of_model or table.name in _RESERVED:
+            if table.name in of_model or _RESERVED.fullmatch(table.name):
                 raise _wrong(path, f"variant[{number}].name", f"{table.name} is taken")
             try:
                 of_model[table.name] = table.spec_for(model_type, models[model_type])
@@ -193,12 +206,14 @@ def _read_users(path: Path) -> tuple[_Variant, ...]:
         first = error.errors()[0]
         form = _FORMS.get(str(first["loc"][-1])) if first["type"] == "string_pattern_mismatch" else None
         raise _wrong(path, _key(first["loc"]), form or first["msg"]) from error
-    except (OSError, ValueError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} can't be read: it is not in UTF-8. Save it as UTF-8.") from error
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"{path} can't be read: {error}. Correct it, or move it away.") from error
 
 
 def _tables(path: Path) -> dict[str, Any]:
-    return tomllib.loads(path.read_text("utf-8"))
+    return tomllib.loads(path.read_text("utf-8-sig"))  # some editors under Windows begin with a mark
 
 
 def _key(loc: tuple[int | str, ...]) -> str:
@@ -206,7 +221,7 @@ def _key(loc: tuple[int | str, ...]) -> str:
 
 
 def _wrong(path: Path, key: str, what: str) -> ConfigurationError:
-    said = "there is no such key" if "Extra inputs" in what else what
+    said = next((ours for theirs, ours in _PLAIN.items() if theirs in what), what)
     return ConfigurationError(
         f"{path} can't be used: {key}: {said.removeprefix('Value error, ')}. Correct it there, or move the file away; "
         "wan22/models/catalogue.toml shows the form."

@@ -71,7 +71,7 @@ class VariantSpec:
     defaults: Defaults
     repository: str | None = None  # None: made by a conversion, or shipped
     revision: str = "main"
-    licence: str = "Apache-2.0"
+    licence: str | None = None  # None: nobody said
     native_area: int | None = None  # pixels that larger sizes are rendered near to; None: rendered as asked
     files: Mapping[str, SingleFile] = field(
         default_factory=lambda: MappingProxyType({}), hash=False

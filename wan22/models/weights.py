@@ -26,6 +26,7 @@ from wan22.models.download import (
     PlannedFile,
     Renamed,
     Source,
+    WantedFile,
     choose,
     make_plan,
 )
@@ -33,7 +34,7 @@ from wan22.models.download.disk import has_room, no_room
 from wan22.models.download.manifest import find_manifest
 from wan22.models.in_turn import InTurn
 from wan22.models.shelf import rest_of
-from wan22.models.specs import OFFICIAL
+from wan22.models.specs import OFFICIAL, SingleFile
 from wan22.models.variants import Models, cure_of
 from wan22.settings import DownloadSettings
 from wan22.tasks import ModelType
@@ -224,13 +225,18 @@ def _renamed(listing: Listing, variant: VariantSpec) -> Listing:
     """The listing with single files where they belong on disk. Raises DownloadFailed where one is another version."""
     ours = {file.path: variant.place_of(component) for component, file in variant.files.items()}
     files = tuple(replace(file, path=ours.get(file.path, file.path)) for file in listing.files)
-    known = {variant.place_of(component): file.sha256 for component, file in variant.files.items() if file.sha256}
-    if other := next((file for file in files if known.get(file.path, file.digest) != file.digest), None):
+    known = {variant.place_of(component): file for component, file in variant.files.items()}
+    if other := next((file for file in files if file.path in known and not _is_that(file, known[file.path])), None):
         raise DownloadFailed(
-            f"{other.path} of {listing.repository} at {listing.commit} has another sha256 than the variant names.",
-            hint="Nothing was fetched. Correct the sha256 or the revision in the file that describes the variant.",
+            f"{other.path} of {listing.repository} at {listing.commit} has {other.size:,} bytes and the sha256 "
+            f"{other.digest}, and the variant names others.",
+            hint="Nothing was fetched. Correct size, sha256 or revision in the file that describes the variant.",
         )
     return replace(listing, files=files)
+
+
+def _is_that(file: WantedFile, named: SingleFile) -> bool:
+    return named.size in (None, file.size) and named.sha256 in (None, file.digest)
 
 
 def _lent(variant: VariantSpec, path: str, owner: str) -> WrongState:
