@@ -68,6 +68,12 @@ def test_it_is_known_to_the_models_of_that_home(tmp_path: Path) -> None:
         models.get(I2V)
 
 
+def test_one_that_nothing_makes_or_fetches_is_to_be_put_there(tmp_path: Path) -> None:
+    write(tmp_path, FINE.replace('repository = "QuantStack/Wan2.2-TI2V-5B-GGUF"', ""))
+    with pytest.raises(ModelMissing, match=r"Put its files into ti2v-5b/gguf-q6_k of a models' folder"):
+        Models(ModelsSettings(variant="gguf-q6_k"), tmp_path / "models").get(TI2V)
+
+
 def test_a_setting_that_names_no_variant_is_told_all(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"'real' is none of auto, bf16, dev, .*demo\. Correct it"):
         Models(ModelsSettings(variant="real"), tmp_path / "models")

@@ -82,7 +82,7 @@ NO_LORA = InvalidRequest.of("file", "can't be used as a LoRA. It is cut off, dam
 NO_ROOM = DiskFull(
     f"{_SPEC.repository} needs 34,200,000,000 bytes more in {_TARGET.as_posix()} and 200,000,000 to spare, and "
     "20,000,000,000 bytes are free there.",
-    hint="Nothing was fetched. Free space, or name a folder on another disk with models.models_dirs.",
+    hint="Nothing was fetched. Free space, or name a folder on another disk first in models.models_dirs.",
 )
 NO_HUB = DownloadFailed(
     f"hub https://huggingface.co does not list {_SPEC.repository} at {_COMMIT}, the connection failed."

@@ -256,8 +256,8 @@ def _failure_of(error: Wan22Error | None) -> Failure | None:
 
 
 def _busy(job: _Job) -> WrongState:
-    doing = "downloaded" if job.kind == "download" else "verified"
+    model, doing = job.model_type.value, "downloaded" if job.kind == "download" else "verified"
     return WrongState(
-        f"{job.model_type.value} is being {doing}.",
-        hint="Wait until that has ended, or cancel it with `POST /api/v1/models/download/{model_type}/cancel`.",
+        f"{model} is being {doing}.",
+        hint=f"Wait until that has ended, or cancel it with `POST /api/v1/models/download/{model}/cancel`.",
     )

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 from wan22.errors import ConfigurationError, ModelCorrupt, ModelMissing
 from wan22.models import demo_weights, files
 from wan22.models.catalogue import SPECS, Defaults, ModelSpec, VariantSpec, variants_with
 from wan22.models.catalogue_file import Variants
+from wan22.models.convert.layout import Kind
 from wan22.models.elsewhere import Elsewhere
 from wan22.models.needs import EIGHT_BIT_BYTES
 from wan22.models.parts import Parts
@@ -244,6 +246,8 @@ def _unspoilt(variant: Variant) -> Variant:
 def cure_of(variant: VariantSpec) -> str:
     """How to get a variant or a LoRA that is not whole."""
     model = variant.model_type.value.lower()
+    if variant.repository is None and variant.name not in get_args(Kind):
+        return f"Put its files into {SPECS[variant.model_type].slug}/{variant.name} of a models' folder."
     if variant.repository is None:
         return f"Run `wan22 models convert {model} --to {variant.precision}`, or put its files there."
     named = "" if variant.name == OFFICIAL else f" --variant {variant.name}"

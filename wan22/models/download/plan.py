@@ -54,7 +54,7 @@ class DownloadPlan:
                 self.target,
                 missing_bytes=self.missing_bytes,
                 free_bytes=self.free_bytes,
-                hint="Nothing was fetched. Free space, or name a folder on another disk with models.models_dirs.",
+                hint="Nothing was fetched. Free space, or name a folder on another disk first in models.models_dirs.",
             )
 
 
