@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from api_kit import BODY, SUBMIT
 from starlette.testclient import TestClient
-from support.loras import lora_for
+from support.loras import lora_for, write
 
 from wan22.api.services import Services
 from wan22.tasks import ModelType
@@ -37,6 +38,15 @@ def test_the_list_has_pairs_as_one_and_says_what_they_fit(client: TestClient) ->
     assert listed["snow"]["fits"] == ["TI2V-5B"]
     assert listed["old"]["problem"]
     assert listed["old"]["fits"] == []
+
+
+def test_one_of_real_size_says_what_it_was_made_for(client: TestClient, services: Services) -> None:
+    layer = "transformer.blocks.0.attn1.to_q"
+    for name, width in (("large", 5120), ("small", 3072), ("other", 128)):
+        tensors = {f"{layer}.lora_A.weight": np.zeros((1, width)), f"{layer}.lora_B.weight": np.zeros((width, 1))}
+        write(services.settings.storage.loras_dir / f"{name}.safetensors", tensors)
+    listed = {lora["name"]: lora["base_model"] for lora in client.get(LORAS).json()["loras"]}
+    assert listed == {"large": "A14B", "small": "5B", "other": None}
 
 
 def test_a_new_file_is_in_the_next_answer(client: TestClient, services: Services) -> None:

@@ -170,6 +170,7 @@ LORAS: dict[str, Any] = {
         {
             "name": "sunset",
             "fits": ["T2V-A14B"],
+            "base_model": None,
             "few_step": None,
             "files": [
                 {

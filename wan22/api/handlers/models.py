@@ -10,7 +10,7 @@ from wan22.api.services import Services
 from wan22.api.views import View
 from wan22.errors import ModelCorrupt, ModelMissing, NotFound
 from wan22.models.loras.files import LoraFile
-from wan22.models.loras.fit import Transformer, fitting, transformer_of
+from wan22.models.loras.fit import Transformer, family, fitting, transformer_of
 from wan22.models.loras.folders import Lora
 from wan22.tasks import ModelType
 
@@ -33,6 +33,9 @@ class LoraView(View):
 
     name: str = Field(description="For `loras[].name`.")
     fits: tuple[ModelType, ...] = Field(description="Models whose weights in use it can be put on.")
+    base_model: str | None = Field(
+        description="What it was made for, by the width of its layers: A14B, 5B …; null: none of the real sizes."
+    )
     few_step: int | None = Field(description="Steps that it was distilled for, guessed from its name; null: ordinary.")
     files: tuple[LoraFileView, ...] = Field(description="One or two.")
     notes: tuple[str, ...] = Field(description="What of it is left out, or lacks its other half.")
@@ -81,6 +84,7 @@ def _view(lora: Lora, transformers: dict[str, Transformer]) -> LoraView:
     return LoraView(
         name=lora.name,
         fits=tuple(ModelType(name) for name in fitting(lora, transformers)),
+        base_model=family(lora),
         few_step=lora.few_step,
         files=tuple(_file(expert, file) for expert, file in halves.items() if file),
         notes=lora.notes,

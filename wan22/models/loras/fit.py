@@ -18,8 +18,14 @@ from wan22.models.loras.keys import in_block
 from wan22.models.variants import Variant
 
 _CURE = "choose a LoRA that was made for this model."
-_FAMILIES = {5120: "A14B", 3072: "5B", 1536: "the 1.3B of Wan 2.1"}  # only to say it in words
+_FAMILIES = {5120: "A14B", 3072: "5B", 1536: "the 1.3B of Wan 2.1"}
 _MODULATIONS = 6  # shift, scale and gate, before self-attention and before the feed-forward layers
+
+
+def family(lora: Lora) -> str | None:
+    """The models of real size that it was made for, by the width of its layers; None for any other width."""
+    widths = {file.width for file in lora.files}
+    return _FAMILIES.get(widths.pop() or 0) if len(widths) == 1 else None
 
 
 @dataclass(frozen=True)
