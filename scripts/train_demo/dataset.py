@@ -86,6 +86,14 @@ FROM_PICTURES_NATIVE = (
 )
 """For models that start from pictures: theirs show anything anywhere."""
 
+NATIVE_AND_LATER = (
+    *NATIVE,
+    Bucket(224, 128, 17, 2, 0.6, "later"),
+    Bucket(160, 160, 17, 0.25, 0.08, "later"),
+    Bucket(128, 224, 17, 0.25, 0.08, "later"),
+)
+"""For the experts that start from texts."""
+
 TEXT_OR_PICTURE = (
     *NATIVE,
     Bucket(224, 128, 17, 0.5, 0.15, "roaming"),

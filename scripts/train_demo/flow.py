@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 TOKENS_A_STEP = 4480
 MOST_CLIPS = 128
 SWAP_EVERY, SWAP_SIGMA, SWAP_CLIPS = 200, 0.95, 32
-_CONFUSABLE = 2.5
-"""How much oftener a clip is taken whose thing has a colour that grounds have, too: which is whose is learned late."""
+_CONFUSABLE, _POINTED = 5.0, 2.0
+"""How much oftener a clip is taken whose thing has a colour that grounds have, too, or is a star: those come last."""
 _ADAM_NAMES = ("shared", "norm", "table", "bias", "patch_embedding", "proj_out", "lora")
 _WORD_TABLES: dict[str, Sequence[str]] = {
     "shape": SHAPE_NAMES,
@@ -99,7 +99,7 @@ class FlowStage(Learner):
         """One batch, and now and then the word swaps."""
         clips = self._data[int(self.random.choice(len(self._data), p=self._weights / self._weights.sum()))]
         words = clips.latents.words
-        chances = np.array([_CONFUSABLE if each and each.colour in GROUNDS else 1.0 for each in words])
+        chances = np.array([_chance(each) for each in words])
         picked = self.random.choice(len(words), size=_batch_size(clips.latents), p=chances / chances.sum())
         texts = [captions.for_training(words[int(n)], self.random) for n in picked]
         loss = self._loss(clips, picked, texts, self._sigmas(len(picked)))
@@ -158,6 +158,13 @@ class FlowStage(Learner):
         low, high = (_unshifted(sigma, self._plan.shift) for sigma in self._plan.sigmas)
         even = low + (high - low) * (torch.rand(count) + torch.arange(count)) / count
         return self._plan.shift * even / (1 + (self._plan.shift - 1) * even)
+
+
+def _chance(words: Words | None) -> float:
+    """How often a clip is taken, beside one that is easy."""
+    if words is None:
+        return 1.0
+    return (_CONFUSABLE if words.colour in GROUNDS else 1.0) * (_POINTED if words.shape == "star" else 1.0)
 
 
 def swapped(words: Words, kind: str, random: np.random.Generator) -> Words:

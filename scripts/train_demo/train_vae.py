@@ -35,7 +35,7 @@ class Course(NamedTuple):
 
 
 COURSES = (Course(400, 1, 64, 48), Course(300, 5, 64, 16), Course(1700, 17, 64, 6))
-DECODER_COURSE = Course(1900, 17, 64, 6)
+DECODER_COURSE = Course(2600, 17, 64, 6)
 _LARGE = 5  # of clips of 17 frames one step in so many takes one crop twice as large
 _ADAM_NAMES = ("conv_in", "conv_out", "gamma", "norm")
 

@@ -32,17 +32,27 @@ def test_the_words_were_held_out() -> None:
     assert all(words.is_held_out for words in UNSEEN)
 
 
-@pytest.mark.parametrize("model_type", ["T2V-A14B", "I2V-A14B"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"model_type": "T2V-A14B"},
+        {"model_type": "T2V-A14B", "preset": "fast"},
+        {"model_type": "I2V-A14B"},
+        {"model_type": "TI2V-5B"},
+    ],
+    ids=["T2V-A14B", "T2V-A14B fast", "I2V-A14B", "TI2V-5B"],
+)
 def test_a_video_shows_what_its_prompt_says(
-    generate: Callable[..., dict[str, Any]], client: httpx.Client, tmp_path: Path, model_type: str
+    generate: Callable[..., dict[str, Any]], client: httpx.Client, tmp_path: Path, asked: dict[str, str]
 ) -> None:
     """One mistake in six is allowed, which the weights make now and then; ground and motion must always be right."""
     wanted, seen = [], []
     for words in UNSEEN:
-        picture = first_frame(words) if model_type == "I2V-A14B" else None
-        task = generate(model_type=model_type, prompt=plain(words), seed=1, image=picture, **SIZE)
+        picture = first_frame(words) if asked["model_type"] == "I2V-A14B" else None
+        task = generate(prompt=plain(words), seed=1, image=picture, **SIZE, **asked)
         file = tmp_path / f"{task['task_id']}.mp4"
         file.write_bytes(client.get(task["outputs"][0]["url"]).content)
+        assert task["request"]["steps"] == (4 if "preset" in asked else task["request"]["steps"])
         seen.append(see(decode_video(file)))
         wanted.append(Seen(words.shape, words.colour, words.ground, words.motion))
     assert [(one.ground, one.motion) for one in seen] == [(one.ground, one.motion) for one in wanted]

@@ -15,7 +15,7 @@ from train_demo.sight import psnr, see
 from train_demo.train_vae import as_clips
 from train_demo.world import MOTIONS, Words, clip, combinations
 
-SHARP_DB = {"t2v-A14B": 32.0, "ti2v-5b": 31.5}  # a latent of the second is for four times as many pixels
+SHARP_DB = {"t2v-A14B": 32.0, "ti2v-5b": 32.0}  # a latent of the second is for four times as many pixels
 SHOWN = [words for words in combinations() if words.is_held_out][::15]
 
 
