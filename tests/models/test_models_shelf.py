@@ -76,7 +76,7 @@ def test_what_single_files_lack_is_named(tmp_path: Path) -> None:
     (put_dev(tmp_path) / "vae/diffusion_pytorch_model.safetensors").unlink()
     report = models(tmp_path).describe(T2V, "x-fp16")
     assert (report.state, report.missing) == ("partial", ("vae/",))
-    with pytest.raises(ModelMissing, match=r"missing vae/.*wan22 models convert t2v-a14b"):
+    with pytest.raises(ModelMissing, match=r"missing vae/.*Put its files into t2v-A14B/x-fp16"):
         models(tmp_path).named(T2V, "x-fp16")
 
 

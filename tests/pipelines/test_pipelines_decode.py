@@ -50,7 +50,9 @@ def test_tiles_give_the_frames_of_one_call(demos, model_type) -> None:
     whole = at_once(model, latents)
     model.vae.enable_tiling(64, 64, 48, 48)
     tiled = frames_of(model, latents, reporter)
-    assert np.array_equal(tiled, at_once(model, latents))
+    away = np.abs(tiled.astype(int) - at_once(model, latents).astype(int))
+    assert away.max() <= 1, "a value at the border of two may be rounded to either"
+    assert (away > 0).mean() < 1e-5
     assert not np.array_equal(tiled, whole)
     assert reporter.checks[Phase.DECODE] == 16 * 3 * len(model.vae.decoder.up_blocks)
 

@@ -80,7 +80,7 @@ def test_the_default_strength_keeps_the_picture(models, model_type) -> None:
         np.corrcoef(latents_of(model, other, PICTURE).flatten(), start.flatten())[0, 1]
         for other in (request, request.model_copy(update={"strength": 1.0}))
     )
-    assert kept > 2 * abs(lost)
+    assert kept > abs(lost) + 0.2
 
 
 def test_the_picture_is_not_pinned_as_a_frame(models) -> None:
