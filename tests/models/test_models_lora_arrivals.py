@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,7 @@ def there(tmp_path: Path) -> list[str]:
         ("<img src=x>.safetensors", "img_src_x.safetensors"),
         ("n\0ul.safetensors", "n_ul.safetensors"),
         ("x" * 300 + ".safetensors", "x" * 80 + ".safetensors"),
+        ("\U00020000" * 80 + ".safetensors", "\U00020000" * 58 + ".safetensors"),  # four bytes each, 255 at most
     ],
 )
 def test_a_name_is_made_safe(arrivals: Arrivals, tmp_path: Path, good: bytes, name: str, kept: str) -> None:
@@ -99,9 +101,18 @@ def test_limits_hold_for_what_is_told_and_for_what_comes(tmp_path: Path) -> None
         arrivals.refuse_what_does_not_fit(1_001)
     with pytest.raises(BodyTooLarge):
         send(arrivals, "a.safetensors", b"x" * 1_001)
-    with pytest.raises(DiskFull, match="are free"):
+    with pytest.raises(DiskFull, match=r"^The LoRA needs 100,000,000,000,000,000 bytes more in .* are free there\."):
         Arrivals(tmp_path, max_bytes=10**18).refuse_what_does_not_fit(10**17)
     assert there(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_fills_up_is_told_from_other_faults(arrivals: Arrivals, number: int) -> None:
+    full, other = arrivals.fault(OSError(number, "")), arrivals.fault(OSError(errno.EACCES, "denied"))
+    assert isinstance(full, DiskFull)
+    assert full.hint == "Free space there, then send the file again."
+    assert not isinstance(other, DiskFull)
+    assert "can't be written: denied" in str(other)
 
 
 def test_what_a_dead_process_left_is_swept(arrivals: Arrivals, tmp_path: Path, good: bytes) -> None:

@@ -273,6 +273,39 @@ def test_an_alpha_that_is_no_single_number_is_told(tmp_path: Path, shape: tuple[
     assert "is no single number" in problem
 
 
+def of_types(path: Path, matrices: str, alpha: str) -> LoraFile:
+    """One layer of rank 1 with an alpha; the bytes behind the header are zeros."""
+    layer, content, end = "diffusion_model.blocks.0.self_attn.q", {}, 0
+    for part, shape, dtype in (
+        ("lora_down.weight", [1, WIDTH], matrices),
+        ("lora_up.weight", [WIDTH, 1], matrices),
+        ("alpha", [], alpha),
+    ):
+        begin, end = end, end + BITS[dtype] // 8 * int(np.prod(shape))
+        content[f"{layer}.{part}"] = {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+    path.write_bytes(raw(as_header(**content), bytes(end)))
+    return read(path)
+
+
+BITS = {"F64": 64, "F32": 32, "F16": 16, "BF16": 16, "F8_E4M3": 8, "F8_E5M2": 8}
+BITS |= {"I64": 64, "U8": 8, "BOOL": 8, "F8_E8M0": 8, "C64": 64}
+
+
+@pytest.mark.parametrize("dtype", ["F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"])
+def test_every_floating_point_can_be_used(tmp_path: Path, dtype: str) -> None:
+    file = of_types(tmp_path / "a.safetensors", dtype, dtype)
+    assert (file.problem, len(file.layers)) == (None, 1)
+
+
+@pytest.mark.parametrize("dtype", ["I64", "U8", "BOOL", "F8_E8M0", "C64"])
+@pytest.mark.parametrize("part", ["matrices", "alpha"])
+def test_any_part_of_another_type_is_told_with_a_cure(tmp_path: Path, part: str, dtype: str) -> None:
+    problem = of_types(tmp_path / "a.safetensors", **{"matrices": "F16", "alpha": "F32", part: dtype}).problem
+    assert problem
+    assert f" is of {dtype}, " in problem
+    assert problem.endswith("; get the LoRA from its author again.")
+
+
 @pytest.mark.parametrize("dtype", [np.int64, np.bool_])
 def test_what_is_no_floating_point_is_told(tmp_path: Path, dtype: type) -> None:
     path = tmp_path / "a.safetensors"

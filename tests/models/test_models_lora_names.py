@@ -145,6 +145,20 @@ def test_any_text_becomes_a_safe_name_that_stays(text: str) -> None:
     assert len(f"{name}.safetensors".encode()) <= 255
 
 
+WIDE = st.text("\U00020000\U00020001赛é", min_size=80, max_size=100)
+"""Letters of two to four bytes, so many that their bytes are too many too."""
+
+
+@given(st.text() | WIDE, st.text(max_size=3) | WIDE)
+def test_every_name_that_is_wished_for_is_one_that_a_file_can_have(stem: str, folder: str) -> None:
+    for place in ((stem,), (folder, stem)):
+        for name in wishes(place, Path("a")):
+            file_name = f"{name}.safetensors"
+            assert len(file_name.encode()) <= 255  # raises for half a character
+            assert len(file_name.encode("utf-16-le")) <= 2 * 255
+            assert is_safe(name)
+
+
 @pytest.mark.parametrize(
     ("text", "name"),
     [

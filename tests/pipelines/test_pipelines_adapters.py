@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from safetensors.numpy import load_file
 from safetensors.torch import save_file as torch_save_file
 from support.loras import lora_for, write
 
-from wan22.errors import ModelCorrupt
+from wan22.errors import ModelCorrupt, OutOfMemory
 from wan22.models.loras.files import read
 from wan22.pipelines.adapters import Adapter, put_on, take_off
 from wan22.pipelines.loader import LoadedModel
@@ -172,21 +173,21 @@ def test_other_programs_files_do_the_same(model, tmp_path, prefix) -> None:
     assert torch.allclose(latents_of(model, request), wanted, atol=1e-3)
 
 
-def test_one_in_8_bits_works_with_its_alpha(model, tmp_path) -> None:
+@pytest.mark.parametrize("kind", [torch.float8_e4m3fn, torch.float8_e5m2])
+@pytest.mark.parametrize("alpha", [torch.float32, None])
+def test_one_in_8_bits_works_with_its_alpha(model, tmp_path, kind, alpha) -> None:
     request, (high, _) = ask(T2V), pair(tmp_path)
     put_on(model, [high])
     wanted = latents_of(model, request)
     tensors = original(load_file(high.file.path), "diffusion_model.", rank=4)
     narrow = {
-        name: torch.from_numpy(np.asarray(value, np.float32)).to(
-            torch.float32 if "alpha" in name else torch.float8_e4m3fn
-        )
+        name: torch.from_numpy(np.asarray(value, np.float32)).to(alpha or kind if "alpha" in name else kind)
         for name, value in tensors.items()
     }
     torch_save_file(narrow, tmp_path / "narrow.safetensors")
     put_on(model, [Adapter(0, read(tmp_path / "narrow.safetensors"), 1.0)])
     away = (latents_of(model, request) - wanted).square().mean().sqrt() / wanted.square().mean().sqrt()
-    assert 0 < away < 0.2
+    assert 0 < away < 0.4
 
 
 def test_a_bias_on_some_layers_is_read(model, tmp_path) -> None:
@@ -209,6 +210,49 @@ def test_a_bias_on_some_layers_is_read(model, tmp_path) -> None:
     before = latents_of(model, request)
     put_on(model, [Adapter(0, read(write(tmp_path / "bias.safetensors", tensors)), 1.0)])
     assert not latents_of(model, request).equal(before)
+
+
+def changed(high: Adapter, **values: np.ndarray) -> Adapter:
+    """With a file that was good when its header was read, and then had others of its tensors."""
+    path = high.file.path.with_name("changed.safetensors")
+    tensors = original(load_file(high.file.path), "diffusion_model.", rank=4)
+    file = read(write(path, tensors))
+    layer = "diffusion_model.blocks.0.self_attn.q"
+    write(path, tensors | {f"{layer}.{part}": value for part, value in values.items()})
+    return Adapter(0, file, 1.0)
+
+
+@pytest.mark.parametrize("values", [{"alpha": np.ones(7)}, {"lora_up.weight": np.ones((64, 4))}])
+def test_what_torch_can_not_use_is_a_corrupt_file_with_a_cure(model, tmp_path, values) -> None:
+    request, (high, low) = ask(T2V), pair(tmp_path)
+    before = latents_of(model, request)
+    with pytest.raises(ModelCorrupt, match=r"^changed\.safetensors can't be put on the model \(.*\)\. Put the LoRA's"):
+        put_on(model, [low, changed(high, **values)])
+    assert latents_of(model, request).equal(before)
+
+
+@pytest.mark.parametrize("error", [ValueError, TypeError, RuntimeError])
+def test_whatever_peft_raises_names_the_file(tmp_path, error) -> None:
+    (high, _) = pair(tmp_path)
+    with pytest.raises(ModelCorrupt, match="0_high") as caught:
+        put_on(stand_in(error("no")), [high])
+    assert type(caught.value.__cause__) is error
+
+
+def test_memory_that_runs_out_is_no_fault_of_the_file(tmp_path) -> None:
+    (high, _) = pair(tmp_path)
+    with pytest.raises(OutOfMemory, match="loading the LoRAs"):
+        put_on(stand_in(torch.OutOfMemoryError("CUDA out of memory")), [high])
+
+
+def stand_in(error: Exception) -> Any:
+    """A model with one expert, which takes no LoRA."""
+
+    class Refusing(torch.nn.Module):
+        def load_lora_adapter(self, *_: object, **__: object) -> None:
+            raise error
+
+    return SimpleNamespace(experts=[Refusing()])
 
 
 def test_a_file_that_is_gone_or_does_not_fit_leaves_the_model_plain(model, tmp_path) -> None:

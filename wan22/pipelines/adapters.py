@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from wan22.errors import ModelCorrupt
 from wan22.models.loras.files import LoraFile, LoraLayer
 from wan22.pipelines.loaded import LoadedModel
-from wan22.pipelines.memory import names_oom
+from wan22.pipelines.memory import is_oom, names_oom
 
 if TYPE_CHECKING:
     import torch
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _CURE = "Put the LoRA's file there anew, then send the request again."
+_MAX_SAID = 200  # characters; torch lists every layer whose sizes differ
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,8 @@ class Adapter:
 def put_on(model: LoadedModel, adapters: Sequence[Adapter]) -> None:
     """Make the model's LoRAs exactly these.
 
-    Raises ModelCorrupt if a file can't be read or does not reach all the layers that it names, and OutOfMemory; the
-    model then has none.
+    Raises ModelCorrupt if a file can't be read, can't be put on the model or does not reach all the layers that it
+    names, and OutOfMemory; the model then has none.
     """
     try:
         for number, expert in enumerate(model.experts):
@@ -98,20 +100,36 @@ def _key(file: LoraFile) -> _Key:
 
 
 def _load(expert: Any, file: LoraFile, name: str) -> None:
+    with _names_what_is_wrong(file):
+        values, biases = dict(_values(file)), dict(_biases(file))
+        expert.load_lora_adapter(values, prefix=None, adapter_name=name)
+        _check_all_injected(expert, file, name)
+        for layer, bias in biases.items():
+            _put_bias(expert, layer, name, bias)
+    logger.info("Put a LoRA on.", extra={"action": "lora_loaded", "layers": len(file.layers), "rank": file.rank})
+
+
+@contextmanager
+def _names_what_is_wrong(file: LoraFile) -> Iterator[None]:
+    """What torch, peft and safetensors say of a file becomes ModelCorrupt; what says that memory ran out stays."""
     from safetensors import SafetensorError
 
     try:
-        values, biases = dict(_values(file)), dict(_biases(file))
+        yield
     except (OSError, SafetensorError) as error:
         raise ModelCorrupt(f"{file.path.name} can't be read ({error}). {_CURE}") from error
-    expert.load_lora_adapter(values, prefix=None, adapter_name=name)
-    for layer, bias in biases.items():
-        _put_bias(expert, layer, name, bias)
+    except (ValueError, TypeError, RuntimeError) as error:
+        if is_oom(error):
+            raise
+        said = " ".join(str(error).split())[:_MAX_SAID]
+        raise ModelCorrupt(f"{file.path.name} can't be put on the model ({said}). {_CURE}") from error
+
+
+def _check_all_injected(expert: Any, file: LoraFile, name: str) -> None:
     injected = sum(name in module.lora_A for module in expert.modules() if hasattr(module, "lora_A"))
     if injected != len(file.layers):
         said = f"{injected} of its {len(file.layers)} layers were found in the model"
         raise ModelCorrupt(f"{file.path.name}: {said}. Use a LoRA that was made for this model.")
-    logger.info("Put a LoRA on.", extra={"action": "lora_loaded", "layers": injected, "rank": file.rank})
 
 
 def _values(file: LoraFile) -> Iterator[tuple[str, torch.Tensor]]:

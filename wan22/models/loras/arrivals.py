@@ -15,7 +15,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from wan22.errors import BodyTooLarge, DiskFull, InvalidRequest, ServerFault, WrongState
-from wan22.models.download.disk import SPARE_BYTES, free_bytes, publish
+from wan22.models.download.disk import free_bytes, has_room, no_room, publish
 from wan22.models.loras.files import PICKLES, SUFFIX, read
 from wan22.models.loras.names import safe_name
 
@@ -26,6 +26,7 @@ FIELD = "file"
 _UNDER_WAY = ".upload-"  # with the dot, so that no list has it
 _PICKLE = "is a pickle, which can run code when it is read, so that it never is; send the LoRA as a safetensors file"
 _NO_SAFETENSORS = "must be a .safetensors file"
+_FREE_SPACE = "Free space there, then send the file again."
 
 
 class Arrivals:
@@ -46,8 +47,8 @@ class Arrivals:
         if size_bytes > self.max_bytes:
             raise self.too_large()
         free = free_bytes(self._folder)
-        if size_bytes + SPARE_BYTES > free:
-            raise self._full(f"{size_bytes:,} bytes and {SPARE_BYTES:,} to spare are needed, and {free:,} are free")
+        if not has_room(size_bytes, free):
+            raise no_room("The LoRA", self._folder, missing_bytes=size_bytes, free_bytes=free, hint=_FREE_SPACE)
 
     def open(self, client_name: str, *, replace: bool) -> Arrival:
         """A file on its way. Raises InvalidRequest for a name of another kind, WrongState for one that is taken."""
@@ -83,15 +84,10 @@ class Arrivals:
     def fault(self, error: OSError) -> DiskFull | ServerFault:
         """What a refusal of the system means."""
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return self._full("it filled up in the middle")
+            return DiskFull(f"The disk of {self._folder} filled up while the LoRA came in.", hint=_FREE_SPACE)
         return ServerFault(
             f"The LoRA folder {self._folder} can't be written: {error.strerror or type(error).__name__}.",
             hint="Check that the server's account may write there.",
-        )
-
-    def _full(self, why: str) -> DiskFull:
-        return DiskFull(
-            f"The disk of {self._folder} has no room: {why}.", hint="Free space there, then send the file again."
         )
 
     def _stem(self, client_name: str) -> str:
