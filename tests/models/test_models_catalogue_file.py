@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from models_kit import I2V, T2V, TI2V
+from pydantic import ValidationError
 
 from wan22.errors import ConfigurationError, ModelMissing
 from wan22.models.catalogue import SPECS, VARIANTS, variants_with
@@ -17,7 +18,7 @@ from wan22.models.download.names import fault_of
 from wan22.models.specs import FEW_STEP
 from wan22.models.variants import Models
 from wan22.settings import ModelsSettings
-from wan22.tasks import ModelType
+from wan22.tasks import Draft, ModelType
 
 FINE = """
 [[variant]]
@@ -89,7 +90,8 @@ def test_one_table_may_be_for_several_models(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("was", "now", "key", "told"),
     [
-        ('name = "gguf-q6_k"', 'nmae = "gguf-q6_k"', "variant[0].", "there is no such key|Field required"),
+        ('name = "gguf-q6_k"', 'nmae = "gguf-q6_k"', "variant[0].", "it must be there"),
+        ("about = ", 'abuot = "x"\nabout = ', "variant[0].abuot", "there is no such key"),
         ('name = "gguf-q6_k"', 'name = "../q6"', "variant[0].name", "small letters"),
         ('name = "gguf-q6_k"', 'name = "dev"', "variant.name", "there is a variant dev of TI2V-5B already"),
         ('name = "gguf-q6_k"', 'name = "auto"', "variant[0].name", "auto is taken"),
@@ -104,16 +106,18 @@ def test_one_table_may_be_for_several_models(tmp_path: Path) -> None:
         ('"Wan2.2-TI2V-5B-Q6_K.gguf"', '"../x.gguf"', "variant[0].files.transformer.path", "leads out"),
         ("4_200_000_000", "-1", "variant[0].files.transformer.size", "greater than"),
         ("steps = 4", "steps = 0", "variant[0].defaults.steps", "greater than"),
-        ("[[variant]]", "[[variants]]", "variant", r"\[\[variant\]\]"),
-        ("[[variant]]", "[variant]", "variant", r"\[\[variant\]\]"),
+        ("[[variant]]", "[[variants]]", "variant", "each variant is a table"),
+        ("[[variant]]", "[variant]", "variant", r"each variant is a table of its own, begun by \[\[variant\]\]"),
+        ('["TI2V-5B"]', '"TI2V-5B"', "variant[0].models", r'it must be a list, as \["TI2V-5B"\]'),
+        ("{ steps = 4 }", "4", "variant[0].defaults", "it must be a table, as { steps = 4 }"),
+        ('{ path = "Wan2.2-TI2V-5B-Q6_K.gguf", size', '"x.gguf"\nx = { y', "variant[0].files.transformer", "a table"),
         ("steps = 4", "steps = 100_000_000", "variant[0].defaults.steps", "less than"),
-        ("steps = 4", "flow_shift = inf", "variant[0].defaults.flow_shift", "less than"),
+        ("steps = 4", "steps = true", "variant[0].defaults.steps", "not true or false"),
+        ("steps = 4", "guidance_scale = inf", "variant[0].defaults.guidance_scale", "finite"),
+        ("steps = 4", "guidance_scale = nan", "variant[0].defaults.guidance_scale", "finite"),
+        ("steps = 4", "flow_shift = inf", "variant[0].defaults.flow_shift", "finite"),
         ("steps = 4", "guidance_scale_2 = 2.0", "variant[0]", "for models with two experts"),
-        ("native_area = ", 'revision = "../.."\nnative_area = ', "variant[0].revision", "a branch, a tag or a commit"),
-        ("native_area = ", 'revision = "/etc"\nnative_area = ', "variant[0].revision", "a branch, a tag or a commit"),
-        ('name = "gguf-q6_k"', 'name = "nul"', "variant[0].name", "nul is taken"),
-        ('name = "gguf-q6_k"', 'name = "com1.x"', "variant[0].name", "com1.x is taken"),
-        ("[[variant]]", "x = " + "[" * 3000, "can't be read", "recursion|Correct it, or move it away"),
+        ("[[variant]]", "x = " + "[" * 3000, "can't be read", "nested too deep"),
         ("[[variant]]", "[[variant", "can't be read", "Expected"),
     ],
 )
@@ -121,6 +125,63 @@ def test_a_mistake_is_told_with_file_key_and_cure(tmp_path: Path, was: str, now:
     detail = refused(tmp_path, FINE.replace(was, now, 1))
     assert key in detail
     assert re.search(told, detail), detail
+
+
+@pytest.mark.parametrize("name", ["nul", "con", "prn", "aux", "com1", "lpt9", "com1.x", "nul.x.y"])
+def test_a_name_that_windows_reserves_is_refused(tmp_path: Path, name: str) -> None:
+    detail = refused(tmp_path, FINE.replace('name = "gguf-q6_k"', f'name = "{name}"'))
+    assert f"{name} can't be a name: Windows has a device of that name" in detail
+
+
+@pytest.mark.parametrize("name", ["console", "com10", "x.nul"])
+def test_a_name_that_only_resembles_one_is_not(tmp_path: Path, name: str) -> None:
+    assert name in variants_with(write(tmp_path, FINE.replace('name = "gguf-q6_k"', f'name = "{name}"')))[TI2V]
+
+
+REVISIONS = [
+    "../..",
+    "/etc",
+    "a/../b",
+    "a/..",
+    "a//b",
+    "a/",
+    ".",
+    "..",
+    r"a\\b",
+    r"..\\..",
+    r"main\n",
+    "C:/x",
+    "x" * 201,
+]
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_a_revision_that_leads_out_of_a_cache_is_refused(tmp_path: Path, revision: str) -> None:
+    detail = refused(tmp_path, FINE.replace("native_area", f'revision = "{revision}"\nnative_area'))
+    assert "variant[0].revision" in detail
+    assert re.search("a branch, a tag or a commit|at most 200", detail)
+
+
+@pytest.mark.parametrize(
+    "revision", ["main", "v1.0-rc.1", "feature/x-y", "refs/pr/1", "5be7df9619b54f4e2667b2755bc6a756675b5cd7"]
+)
+def test_branches_tags_and_commits_are_revisions(tmp_path: Path, revision: str) -> None:
+    found = variants_with(write(tmp_path, FINE.replace("native_area", f'revision = "{revision}"\nnative_area')))
+    assert found[TI2V]["gguf-q6_k"].revision == revision
+
+
+@pytest.mark.parametrize("field", ["steps", "guidance_scale", "guidance_scale_2", "flow_shift", "flow_shift_small"])
+@pytest.mark.parametrize("value", ["-inf", "-1", "0", "0.5", "1", "30", "31", "100", "101", "200", "201", "inf", "nan"])
+def test_defaults_may_be_what_a_request_may_ask_for(tmp_path: Path, field: str, value: str) -> None:
+    text = FINE.replace("TI2V-5B", "T2V-A14B").replace('"files"', '"folder"').replace("steps = 4", f"{field} = {value}")
+    folder = write(tmp_path, text[: text.index("[variant.files]")])
+    try:
+        Draft.model_validate({field.removesuffix("_small"): float(value)})
+    except ValidationError:
+        with pytest.raises(ConfigurationError, match=rf"defaults\.{field}"):
+            variants_with(folder)
+    else:
+        assert getattr(variants_with(folder)[T2V]["gguf-q6_k"].defaults, field) == float(value)
 
 
 def test_how_editors_under_windows_save_is_understood_or_told(tmp_path: Path) -> None:
@@ -170,10 +231,18 @@ def test_a_users_lora_can_be_fetched_but_is_no_weights(tmp_path: Path) -> None:
         ("low = ", "last = ", "files must have high and low or single"),
         ("noise.safetensors", "noise.gguf", "must end with .safetensors"),
         ("noir_low_noise", "x/noir_high_noise", "its files have one name"),
+        ("noir_low_noise", "Noir_HIGH_noise", "its files have one name"),
+        ("noir_low_noise", "noir_high_noise", "its files have one name"),
     ],
 )
 def test_a_lora_that_can_not_be_is_refused(tmp_path: Path, was: str, now: str, told: str) -> None:
     assert told in refused(tmp_path, LORA.replace(was, now))
+
+
+@pytest.mark.parametrize("low", ["x/noir_high_noise", "noir_high_noise"])
+def test_experts_of_one_name_are_refused_since_others_folders_have_them_by_it(tmp_path: Path, low: str) -> None:
+    text = LORA.replace('"lora"', '"files"').replace("high =", "transformer =").replace("low =", "transformer_2 =")
+    assert "its files have one name" in refused(tmp_path, text.replace("noir_low_noise", low))
 
 
 @given(st.text(max_size=300))
@@ -189,7 +258,8 @@ def test_the_shipped_variants_are_sound(model_type: ModelType) -> None:
     assert weights | {FEW_STEP} <= set(VARIANTS[model_type])
     assert list(VARIANTS[model_type])[-1] == "demo"
     for variant in VARIANTS[model_type].values():
-        assert variant.licence in ("Apache-2.0", None)
+        unseen = variant.name.startswith("comfy-") or variant.repository == "Kijai/WanVideo_comfy"
+        assert variant.licence == (None if unseen else "Apache-2.0")
         assert (variant.layout != "folder") == bool(variant.files)
         for component, file in variant.files.items():
             assert fault_of(file.path) is None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -149,14 +151,34 @@ def test_wrong_names_are_refused_with_the_right_ones(
     assert hub.all_seen() == []
 
 
-@pytest.mark.parametrize("said", [f'sha256 = "{"0" * 64}"', "size = 12345"])
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (f'sha256 = "{"0" * 64}"', f"the sha256 [0-9a-f]{{64}}, and the variant says {'0' * 64}"),
+        ("size = 12345", r"{size:,} bytes, and the variant says 12,345"),
+    ],
+)
 def test_a_file_with_another_hash_or_size_than_the_variant_names_is_not_fetched(
-    hub: LoopbackHub, home: Path, said: str
+    hub: LoopbackHub, home: Path, said: str, told: str
 ) -> None:
     path = home / "variants/x-gguf.toml"
     path.write_text(path.read_text().replace('gguf" }', f'gguf", {said} }}'), "utf-8")
-    with pytest.raises(DownloadFailed, match="and the variant names others"):
+    with pytest.raises(DownloadFailed) as refusal:
         weights(home, hub).plan(T2V, "x-gguf")
+    name = f"files/{file_names('x-gguf')['transformer']}"
+    told = told.replace("{size:,}", f"{len(files_of('x-gguf')[name]):,}")
+    assert re.search(rf"^{re.escape(name)} of {GGUF} at {COMMIT} has {told}\.$", refusal.value.detail)
+    assert "Correct size, sha256 or revision in the file that describes the variant" in refusal.value.hint
+
+
+def test_a_file_with_the_size_and_hash_that_the_variant_names_is_fetched(hub: LoopbackHub, home: Path) -> None:
+    path = home / "variants/x-gguf.toml"
+    text = path.read_text()
+    for name, content in files_of("x-gguf").items():
+        said = f'size = {len(content)}, sha256 = "{sha256(content).hexdigest()}"'
+        text = text.replace(f'"{name}"', f'"{name}", {said}')
+    path.write_text(text, "utf-8")
+    assert paths(weights(home, hub)) >= EXPERTS
 
 
 def test_two_variants_of_a_model_are_not_fetched_at_once(hub: LoopbackHub, home: Path) -> None:

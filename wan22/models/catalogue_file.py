@@ -5,7 +5,6 @@ What the shipped file says is in `catalogue`.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from wan22.errors import ConfigurationError
 from wan22.models.download.names import fault_of
 from wan22.models.specs import DEMO, OFFICIAL, Defaults, Layout, ModelSpec, SingleFile, VariantSpec
 from wan22.tasks import ModelType
+from wan22.tasks.request import Real, Whole
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -44,9 +44,20 @@ _FILES: Mapping[Layout, Callable[[tuple[str, ...]], tuple[tuple[str, ...], ...]]
     "lora": lambda transformers: (("high", "low"), ("single",)) if len(transformers) > 1 else (("single",),),
 }
 """What names `files` may have, by a model's transformers."""
-_PLAIN = {"Extra inputs": "there is no such key", "valid tuple": "it must be a list; a variant is a table [[variant]]"}
-"""What pydantic says, in words for people."""
-_RESERVED = re.compile(r"auto|(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?")  # a setting's word, and no folders of Windows
+_KINDS_OF_VALUE = {
+    "variant": "each variant is a table of its own, begun by [[variant]] with two brackets on each side",
+    "models": 'it must be a list, as ["TI2V-5B"]',
+    "defaults": "it must be a table, as { steps = 4 }",
+    "files": "it must be a table, [variant.files], with a line for each file",
+}
+_PLAIN = {
+    "extra_forbidden": "there is no such key",
+    "missing": "it must be there",
+    "tuple_type": "it must be a list",
+    "dict_type": "it must be a table",
+    "model_type": "it must be a table",
+}
+"""What pydantic says by the type of an error, in words for people."""
 
 Variants = Mapping[ModelType, Mapping[str, VariantSpec]]
 
@@ -70,11 +81,11 @@ class _Table(BaseModel):
 class _Defaults(_Table):
     """What differs from the model's own; within what a request may ask for."""
 
-    steps: int | None = Field(default=None, ge=1, le=200)
-    guidance_scale: float | None = Field(default=None, ge=0, le=30)
-    guidance_scale_2: float | None = Field(default=None, ge=0, le=30)
-    flow_shift: float | None = Field(default=None, gt=0, le=100)
-    flow_shift_small: float | None = Field(default=None, gt=0, le=100)
+    steps: Whole | None = Field(default=None, ge=1, le=200)
+    guidance_scale: Real | None = Field(default=None, ge=0, le=30)
+    guidance_scale_2: Real | None = Field(default=None, ge=0, le=30)
+    flow_shift: Real | None = Field(default=None, gt=0, le=100)
+    flow_shift_small: Real | None = Field(default=None, gt=0, le=100)
 
 
 class _File(_Table):
@@ -101,11 +112,20 @@ class _Variant(_Table):
     layout: Layout
     precision: str = Field(pattern=rf"^(?:{_PRECISION})$")
     repository: str | None = Field(default=None, pattern=rf"^(?:{_REPOSITORY})$")
-    revision: str = Field(default="main", pattern=rf"^(?:{_REVISION})$")
+    revision: str = Field(default="main", max_length=200, pattern=rf"^(?:{_REVISION})$")
     licence: str | None = None
     native_area: int | None = Field(default=None, ge=64 * 64)
     defaults: _Defaults = _Defaults()
     files: dict[str, _File] = Field(default_factory=dict)
+
+    @field_validator("name")
+    @classmethod
+    def _free(cls, name: str) -> str:
+        if fault := fault_of(name):
+            raise ValueError(f"{name} can't be a name: {fault}")
+        if name == "auto":
+            raise ValueError("auto is taken: it is what the setting models.variant has for the best")
+        return name
 
     def spec_for(self, model_type: ModelType, model: Model) -> VariantSpec:
         """The variant of one of its models. Raises ValueError where its files are not what its layout has."""
@@ -190,7 +210,7 @@ def _by_model(path: Path, tables: Sequence[_Variant], models: Mapping[ModelType,
     for number, table in enumerate(tables):
         for model_type in table.models:
             of_model = found.setdefault(model_type, {})
-            if table.name in of_model or _RESERVED.fullmatch(table.name):
+            if table.name in of_model:
                 raise _wrong(path, f"variant[{number}].name", f"{table.name} is taken")
             try:
                 of_model[table.name] = table.spec_for(model_type, models[model_type])
@@ -204,11 +224,14 @@ def _read_users(path: Path) -> tuple[_Variant, ...]:
         return _Users.model_validate(_tables(path)).variant
     except ValidationError as error:
         first = error.errors()[0]
-        form = _FORMS.get(str(first["loc"][-1])) if first["type"] == "string_pattern_mismatch" else None
-        raise _wrong(path, _key(first["loc"]), form or first["msg"]) from error
+        raise _wrong(path, _key(first["loc"]), _in_words(first["type"], first["loc"]) or first["msg"]) from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} can't be read: it is not in UTF-8. Save it as UTF-8.") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise ConfigurationError(
+            f"{path} can't be read: it is nested too deep. Correct it, or move it away."
+        ) from error
+    except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path} can't be read: {error}. Correct it, or move it away.") from error
 
 
@@ -216,13 +239,20 @@ def _tables(path: Path) -> dict[str, Any]:
     return tomllib.loads(path.read_text("utf-8-sig"))  # some editors under Windows begin with a mark
 
 
+def _in_words(kind: str, loc: tuple[int | str, ...]) -> str | None:
+    """What is wrong, by the type of pydantic's error; None where its own sentence will do."""
+    key = next(part for part in reversed(loc) if isinstance(part, str))
+    if kind == "string_pattern_mismatch":
+        return _FORMS.get(key)
+    return _KINDS_OF_VALUE.get(key, _PLAIN[kind]) if kind.endswith("_type") and kind in _PLAIN else _PLAIN.get(kind)
+
+
 def _key(loc: tuple[int | str, ...]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
 
 
 def _wrong(path: Path, key: str, what: str) -> ConfigurationError:
-    said = next((ours for theirs, ours in _PLAIN.items() if theirs in what), what)
     return ConfigurationError(
-        f"{path} can't be used: {key}: {said.removeprefix('Value error, ')}. Correct it there, or move the file away; "
+        f"{path} can't be used: {key}: {what.removeprefix('Value error, ')}. Correct it there, or move the file away; "
         "wan22/models/catalogue.toml shows the form."
     )

@@ -226,17 +226,22 @@ def _renamed(listing: Listing, variant: VariantSpec) -> Listing:
     ours = {file.path: variant.place_of(component) for component, file in variant.files.items()}
     files = tuple(replace(file, path=ours.get(file.path, file.path)) for file in listing.files)
     known = {variant.place_of(component): file for component, file in variant.files.items()}
-    if other := next((file for file in files if file.path in known and not _is_that(file, known[file.path])), None):
-        raise DownloadFailed(
-            f"{other.path} of {listing.repository} at {listing.commit} has {other.size:,} bytes and the sha256 "
-            f"{other.digest}, and the variant names others.",
-            hint="Nothing was fetched. Correct size, sha256 or revision in the file that describes the variant.",
-        )
+    for file in files:
+        if (named := known.get(file.path)) and (told := _difference(file, named)):
+            raise DownloadFailed(
+                f"{named.path} of {listing.repository} at {listing.commit} has {told}.",
+                hint="Nothing was fetched. Correct size, sha256 or revision in the file that describes the variant.",
+            )
     return replace(listing, files=files)
 
 
-def _is_that(file: WantedFile, named: SingleFile) -> bool:
-    return named.size in (None, file.size) and named.sha256 in (None, file.digest)
+def _difference(file: WantedFile, named: SingleFile) -> str:
+    """What the hub says of a file and the variant doesn't, with both; empty where they agree."""
+    if named.size not in (None, file.size):
+        return f"{file.size:,} bytes, and the variant says {named.size:,}"
+    if named.sha256 not in (None, file.digest):
+        return f"the sha256 {file.digest}, and the variant says {named.sha256}"
+    return ""
 
 
 def _lent(variant: VariantSpec, path: str, owner: str) -> WrongState:
