@@ -7,7 +7,7 @@ don't learn them.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -75,6 +75,24 @@ mountains waves fast slowly then with from at top bottom left right
 """Known already, so that a larger world can be learned without a new tokenizer."""
 UNKNOWN = "<unk>"
 _WORD = re.compile(r"\w+|[^\w\s]+")
+_SLOT = re.compile(r"\{(\w+)\}")
+
+Owner = Literal["thing", "beside", "ground"]
+_OWNERS: dict[str, Owner] = {
+    "colour": "thing",
+    "shape": "thing",
+    "other_colour": "beside",
+    "other_shape": "beside",
+    "ground": "ground",
+}
+"""What the words in a template's slots are said of; those of a motion are said of all that is there."""
+
+
+class Said(NamedTuple):
+    """A word of a sentence, and what it is said of."""
+
+    word: str
+    owner: Owner | None
 
 
 def plain(words: Words) -> str:
@@ -125,6 +143,33 @@ def for_training(words: Words | None, random: np.random.Generator) -> str:
     for _ in range(random.integers(1, 5)):
         tokens.insert(int(random.integers(len(tokens) + 1)), UNKNOWN)
     return " ".join(tokens)
+
+
+def parsed(words: Words, random: np.random.Generator) -> list[Said]:
+    """A sentence in any of its forms, word by word; in some, slots are empty or hold a strange word."""
+    shape, colour = words.beside or ("", "")
+    options = {
+        "colour": COLOUR_WORDS[words.colour],
+        "shape": SHAPE_WORDS[words.shape],
+        "motion": MOTION_PHRASES[words.motion],
+        "ground": GROUND_PHRASES[words.ground],
+        "other_colour": COLOUR_WORDS.get(colour, ()),
+        "other_shape": SHAPE_WORDS.get(shape, ()),
+    }
+    template = PLAIN if random.random() < 0.4 else _choose(TEMPLATES, random)
+    if words.beside:
+        template = template.replace("{shape}", "{shape} and a {other_colour} {other_shape}")
+    lacks = 0.2 if random.random() < 0.25 else 0.0
+    said: list[Said] = []
+    for number, part in enumerate(_SLOT.split(template)):  # by turns what is between slots and a slot's name
+        if number % 2 == 0:
+            said += [Said(word, None) for word in _WORD.findall(part)]
+        elif random.random() >= lacks:
+            first = options[part][0] if template is PLAIN else _choose(options[part], random)
+            said += [Said(word, _OWNERS.get(part)) for word in _WORD.findall(first)]
+        elif random.random() < 0.5:
+            said.append(Said(UNKNOWN, None))
+    return said
 
 
 def _lacking(words: Words, random: np.random.Generator) -> str:

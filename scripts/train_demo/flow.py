@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TOKENS_A_STEP = 4480
 MOST_CLIPS = 128
 SWAP_EVERY, SWAP_SIGMA, SWAP_CLIPS = 200, 0.95, 32
-_CONFUSABLE, _POINTED = 5.0, 2.0
+_CONFUSABLE, _POINTED = 5.0, 3.0
 """How much oftener a clip is taken whose thing has a colour that grounds have, too, or is a star: those come last."""
 _ADAM_NAMES = ("shared", "norm", "table", "bias", "patch_embedding", "proj_out", "lora")
 _WORD_TABLES: dict[str, Sequence[str]] = {

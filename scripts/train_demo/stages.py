@@ -32,6 +32,8 @@ from train_demo.dataset import (
 )
 from train_demo.flow import FlowStage, Plan
 from train_demo.from_pictures import ImageStage, TextImageStage
+from train_demo.grammar import NAME as GRAMMAR
+from train_demo.grammar import GrammarStage
 from train_demo.networks import add_difference, new_transformer, widened
 from train_demo.pack import pack, pack_adapter
 from train_demo.run import Learner, train
@@ -44,12 +46,12 @@ from wan22.tasks import ModelType
 CURVES = Path(__file__).resolve().parents[2] / "docs" / "demo-training.png"
 
 _T2V_BASE = Plan("t2v_base", SMALL, steps=6000, rate=4e-3, train_text=True)
-_T2V_HIGH = Plan("t2v_high", NATIVE_AND_LATER, steps=5000, rate=2e-3, sigmas=(0.86, 1.0), shift=5.0)
-_T2V_LOW = Plan("t2v_low", NATIVE_AND_LATER, steps=4400, rate=2e-3, sigmas=(0.0, 0.89), shift=2.0)
+_T2V_HIGH = Plan("t2v_high", NATIVE_AND_LATER, steps=6200, rate=2e-3, sigmas=(0.86, 1.0), shift=5.0)
+_T2V_LOW = Plan("t2v_low", NATIVE_AND_LATER, steps=5000, rate=2e-3, sigmas=(0.0, 0.89), shift=2.0)
 _I2V_BASE = Plan("i2v_base", FROM_PICTURES_SMALL, steps=1100, rate=2e-3)
-_I2V_HIGH = Plan("i2v_high", FROM_PICTURES_NATIVE, steps=900, rate=1.5e-3, sigmas=(0.89, 1.0), shift=5.0)
-_I2V_LOW = Plan("i2v_low", FROM_PICTURES_NATIVE, steps=2900, rate=1.5e-3, sigmas=(0.0, 0.91), shift=2.0)
-_TI2V = Plan("ti2v", TEXT_OR_PICTURE, steps=10200, rate=3e-3)
+_I2V_HIGH = Plan("i2v_high", FROM_PICTURES_NATIVE, steps=1300, rate=1.5e-3, sigmas=(0.89, 1.0), shift=5.0)
+_I2V_LOW = Plan("i2v_low", FROM_PICTURES_NATIVE, steps=3400, rate=1.5e-3, sigmas=(0.0, 0.91), shift=2.0)
+_TI2V = Plan("ti2v", TEXT_OR_PICTURE, steps=11700, rate=3e-3)
 _SUNSET_HIGH = Plan("lora_sunset_high", AT_SUNSET, steps=300, rate=2e-3, sigmas=(0.86, 1.0), shift=5.0, keep=0.98)
 _SUNSET_LOW = Plan("lora_sunset_low", AT_SUNSET, steps=300, rate=2e-3, sigmas=(0.0, 0.89), shift=2.0, keep=0.98)
 _FAST_HIGH = Plan("lora_fast_4steps_high", (), steps=500, rate=4e-3, sigmas=(0.875, 1.0), keep=0.98)
@@ -103,10 +105,15 @@ def train_t2v_base(folder: Path) -> None:
     train(FlowStage(_T2V_BASE, new_transformer("t2v"), new_encoder(), folder / "data_wan21"), folder)
 
 
+def train_grammar(folder: Path) -> None:
+    """The text encoder alone: what the base taught it, and whose each word is."""
+    train(GrammarStage(trained("t2v_base", "t2v", folder)[1]), folder)
+
+
 def train_t2v_expert(plan: Plan, folder: Path) -> None:
     """One expert, at the native size, from the base."""
-    transformer, encoder = trained("t2v_base", "t2v", folder)
-    train(FlowStage(plan, transformer, encoder, folder / "data_wan21"), folder)
+    transformer, _ = trained("t2v_base", "t2v", folder)
+    train(FlowStage(plan, transformer, encoder_of(folder), folder / "data_wan21"), folder)
 
 
 def given_for_i2v(folder: Path) -> None:
@@ -118,23 +125,22 @@ def given_for_i2v(folder: Path) -> None:
 
 def train_i2v_base(folder: Path) -> None:
     """A transformer with eyes for pictures, from the one for texts, on small clips."""
-    transformer, encoder = trained("t2v_base", "t2v", folder)
-    train(ImageStage(_I2V_BASE, widened(transformer), encoder, folder / "data_wan21"), folder)
+    transformer, _ = trained("t2v_base", "t2v", folder)
+    train(ImageStage(_I2V_BASE, widened(transformer), encoder_of(folder), folder / "data_wan21"), folder)
 
 
 def train_i2v_expert(plan: Plan, from_texts: str, folder: Path) -> None:
     """One expert at the native size: the base for pictures, plus what the one for texts learned at that size."""
     transformer, _ = trained("i2v_base", "i2v", folder)
-    base, encoder = trained("t2v_base", "t2v", folder)
-    expert, _ = trained(from_texts, "t2v", folder)
+    base, _ = trained("t2v_base", "t2v", folder)
+    expert, encoder = trained(from_texts, "t2v", folder)
     add_difference(transformer, base, expert)
     train(ImageStage(plan, transformer, encoder, folder / "data_wan21"), folder)
 
 
 def train_ti2v(folder: Path) -> None:
     """The transformer for texts and pictures, at the native size from the start, with the text encoder as it is."""
-    _, encoder = trained("t2v_base", "t2v", folder)
-    train(TextImageStage(_TI2V, new_transformer("ti2v"), encoder, folder / "data_wan22"), folder)
+    train(TextImageStage(_TI2V, new_transformer("ti2v"), encoder_of(folder), folder / "data_wan22"), folder)
 
 
 def train_sunset(plan: Plan, expert: str, folder: Path) -> None:
@@ -183,6 +189,17 @@ def trained(name: str, kind: str, folder: Path) -> tuple[Any, Any]:
     return network["transformer"], network["encoder"]
 
 
+def encoder_of(folder: Path) -> Any:
+    """The text encoder that all models share."""
+    import torch
+
+    encoder = new_encoder()
+    saved = torch.load(folder / f"{GRAMMAR}.pt", weights_only=False)
+    network = torch.nn.ModuleDict({"encoder": encoder})
+    network.load_state_dict(saved["state"]["average"], strict=False)  # its embedding has two names
+    return encoder
+
+
 def pack_model(slug: str, folder: Path) -> None:
     """Put one model together from what its stages ended with, and write it into the package."""
     from diffusers import AutoencoderKLWan
@@ -204,6 +221,7 @@ STAGES: dict[str, Callable[[Path], None]] = {
     "small": lambda folder: encode("wan21", SMALL, folder),
     "native": lambda folder: encode("wan21", NATIVE_AND_LATER, folder),
     "t2v_base": train_t2v_base,
+    GRAMMAR: train_grammar,
     "t2v_high": lambda folder: train_t2v_expert(_T2V_HIGH, folder),
     "t2v_low": lambda folder: train_t2v_expert(_T2V_LOW, folder),
     "pack_t2v": lambda folder: pack_model("t2v-A14B", folder),

@@ -62,3 +62,23 @@ def test_the_vocabulary_has_each_word_once_and_unknown_ones_have_an_id_of_their_
     assert len(words) == len(set(words))
     assert words[:3] == ["<pad>", "</s>", "<unk>"]
     assert TOKENIZER("zeppelin").input_ids[0] == UNK
+
+
+@given(st.integers(0, len(ALL) - 1), st.integers(0, 2**32))
+def test_a_parsed_sentence_says_of_each_word_whose_it_is(number: int, seed: int) -> None:
+    words = ALL[number]
+    said = captions.parsed(words, np.random.default_rng(seed))
+    assert len(TOKENIZER(" ".join(word for word, _ in said)).input_ids) == len(said) + 1  # and the end
+    of = {owner: {word for word, one in said if one == owner} for owner in ("thing", "beside", "ground")}
+    shape, colour = words.beside or ("circle", "red")
+    assert of["thing"] <= {*captions.SHAPE_WORDS[words.shape], *captions.COLOUR_WORDS[words.colour]}
+    assert of["beside"] <= {*captions.SHAPE_WORDS[shape], *captions.COLOUR_WORDS[colour]}
+    assert of["ground"] <= set(re.findall(r"\w+", " ".join(captions.GROUND_PHRASES[words.ground])))
+    assert words.beside or not of["beside"]
+
+
+def test_most_parsed_sentences_are_whole_and_some_lack_something() -> None:
+    random = np.random.default_rng(0)
+    owners = [{owner for _, owner in captions.parsed(ALL[-1], random)} for _ in range(300)]
+    whole = sum(owner == {"thing", "beside", "ground", None} for owner in owners)
+    assert 200 < whole < 300
