@@ -158,12 +158,14 @@ def test_single_files_are_planned_fetched_and_verified(user: TestClient, hub: Lo
     assert {one["path"] for one in wrong} <= {f"transformer/{file}"}
 
 
-@pytest.mark.parametrize("call", ["GET download/plan/ti2v-5b", "POST verify/ti2v-5b"])
-def test_an_unknown_variant_of_a_call_is_told_the_right_ones(user: TestClient, call: str) -> None:
+@pytest.mark.parametrize(
+    ("call", "first"), [("GET download/plan/ti2v-5b", "dev"), ("POST verify/ti2v-5b", "bf16, dev")]
+)
+def test_an_unknown_variant_of_a_call_is_told_the_right_ones(user: TestClient, call: str, first: str) -> None:
     method, path = call.split()
     answer = user.request(method, f"{MODELS}/{path}?variant=q9")
     assert answer.status_code == 422
-    assert "must be one of dev, comfy-fp16" in answer.json()["errors"][0]["message"]
+    assert f"must be one of {first}, comfy-fp16" in answer.json()["errors"][0]["message"]
 
 
 def test_while_it_runs_it_is_seen_joined_and_stopped(stalled: TestClient) -> None:
@@ -255,6 +257,19 @@ def test_a_full_verification_finds_what_a_quick_one_can_not(user: TestClient, se
     assert (full.status_code, full.json()["run"]["kind"]) == (202, "verify")
     status = ended(user)
     assert (status["state"], status["wrong"]) == ("corrupt", [{"path": BIG, "fault": "wrong content"}])
+
+
+def test_weights_without_a_source_are_verified_and_not_repaired(user: TestClient) -> None:
+    quick = user.post(f"{MODELS}/verify/ti2v-5b?variant=demo&quick=true")
+    assert (quick.status_code, quick.json()["hashed"], quick.json()["wrong"]) == (200, True, [])
+    full = user.post(f"{MODELS}/verify/ti2v-5b?variant=demo")
+    assert (full.status_code, full.json()["run"]["repository"]) == (202, None)
+    assert ended(user)["wrong"] == []
+    repair = user.post(f"{MODELS}/verify/ti2v-5b?variant=demo&repair=true")
+    assert (repair.status_code, repair.json()["code"]) == (409, "wrong_state")
+    absent = user.post(f"{MODELS}/verify/ti2v-5b?variant=bf16&quick=true")
+    assert (absent.status_code, absent.json()["code"]) == (503, "model_missing")
+    assert "wan22 models convert ti2v-5b --to bf16" in absent.json()["detail"]
 
 
 def test_weights_that_are_known_to_be_wrong_are_not_used(user: TestClient, server: Services) -> None:

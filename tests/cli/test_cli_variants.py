@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 from support.loopback_hub import LoopbackHub
-from support.single_files import describe, exported, file_names, files_of, put_dev
+from support.single_files import describe, exported, file_names, files_of, put_dev, put_files
 from typer.testing import CliRunner
 
 from wan22.cli.app import app
-from wan22.errors import InvalidRequest
+from wan22.errors import InvalidRequest, WrongState
 from wan22.models.catalogue import SPECS
 from wan22.models.demo_weights import SHIPPED
 from wan22.tasks import ModelType
@@ -96,3 +96,18 @@ def test_a_file_of_variants_with_a_mistake_ends_every_command(home: Path) -> Non
     told = str(run("models", "status").exception)
     assert str(path) in told
     assert "variant[0].la" in told
+
+
+def test_weights_of_any_kind_are_verified_and_what_can_not_be_fetched_is_not_repaired(home: Path) -> None:
+    shipped = run("models", "verify", "t2v-a14b", "--variant", "demo")
+    assert (shipped.exit_code, shipped.stderr.splitlines()[-1]) == (0, "T2V-A14B is whole.")
+    refused = run("models", "verify", "t2v-a14b", "--variant", "demo", "--repair")
+    assert isinstance(refused.exception, WrongState)
+    assert refused.exception.hint == "Install wan22 again; these weights come with it."
+    put_dev(home)
+    put_files(home, "x-fp8")
+    told = run("models", "verify", "t2v-a14b", "--variant", "x-fp8")
+    assert (told.exit_code, told.stderr.splitlines()[0]) == (
+        0,
+        "Nobody has hashed x-fp8: only what headers tell is looked at.",
+    )

@@ -45,6 +45,11 @@ class House:
         self.weights = Weights(models, DownloadSettings(hub=hub.endpoint, stall_s=30.0))
         self.downloads = Downloads(self.weights, self.told.put, every_s=0.01)
 
+    def quick_check(self) -> tuple[WrongFile, ...]:
+        check = Check(self.downloads.plan_check(TI2V).sought, quick=True)
+        check.run()
+        return check.wrong
+
     def end(self) -> RunStatus:
         """What was told last of the run that is under way."""
         while (status := self.told.get(timeout=30)).state == "running":
@@ -186,16 +191,16 @@ def test_a_repair_fetches_what_is_wrong_and_nothing_else(house: House) -> None:
 
 
 @pytest.mark.parametrize("fault", ["missing", "wrong size", "damaged header"])
-def test_the_quick_check_needs_no_run_and_a_quick_repair_mends(house: House, fault: Any) -> None:
+def test_a_quick_check_needs_no_run_and_a_quick_repair_mends(house: House, fault: Any) -> None:
     house.fetch()
     (house.target / BIG).unlink()
     if fault != "missing":
         (house.target / BIG).write_bytes(b"short" if fault == "wrong size" else b"x" * len(FILES[BIG]))
-    assert house.downloads.quick_check(TI2V) == (WrongFile(BIG, fault),)
+    assert house.quick_check() == (WrongFile(BIG, fault),)
     assert house.downloads.find(TI2V).kind == "download"
     house.downloads.verify(TI2V, quick=True, repair=True)
     assert house.end().state == "done"
-    assert house.downloads.quick_check(TI2V) == ()
+    assert house.quick_check() == ()
 
 
 def test_a_model_that_is_downloaded_can_not_be_verified_meanwhile(stalled: House) -> None:
@@ -205,7 +210,7 @@ def test_a_model_that_is_downloaded_can_not_be_verified_meanwhile(stalled: House
 
 def test_a_verification_can_be_stopped(house: House) -> None:
     house.fetch()
-    run = Check(house.weights.plan(TI2V).plans)
+    run = Check(house.downloads.plan_check(TI2V).sought)
     run.cancel()
     with pytest.raises(Exception, match="cancelled"):
         run.run()

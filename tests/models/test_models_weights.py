@@ -13,6 +13,7 @@ from support.weight_files import holding
 
 from wan22.errors import DiskFull, DownloadFailed
 from wan22.models.catalogue import SPECS, VARIANTS
+from wan22.models.check_plan import plan_check
 from wan22.models.specs import OFFICIAL
 from wan22.models.variants import Models
 from wan22.models.verification import Check, WrongFile
@@ -49,7 +50,7 @@ def fetch(found: Weights) -> None:
 
 
 def wrong(found: Weights, *, quick: bool = False) -> list[WrongFile]:
-    check = Check(found.plan(TI2V).plans, quick=quick)
+    check = Check(plan_check(found, TI2V).sought, quick=quick)
     check.run()
     return list(check.wrong)
 
@@ -147,7 +148,7 @@ def test_what_another_process_put_right_meanwhile_is_not_removed(hub: LoopbackHu
     spoilt, gone = plan.target / "model_index.json", plan.target / "vae/config.json"
     spoilt.write_bytes(b"{}")
     gone.unlink()
-    check = Check(plan.plans)
+    check = Check(plan_check(found, TI2V).sought)
     check.run()
     fetch(found)
     assert wrong(found) == []

@@ -16,6 +16,7 @@ from support.single_files import describe, exported, file_names, files_of, put_d
 
 from wan22.errors import DownloadFailed, InvalidRequest, WrongState
 from wan22.models.catalogue import SPECS
+from wan22.models.check_plan import plan_check
 from wan22.models.demo_weights import SHIPPED
 from wan22.models.downloads import Downloads
 from wan22.models.variants import Models
@@ -110,7 +111,7 @@ def test_a_damaged_single_file_is_found_and_fetched_again(hub: LoopbackHub, home
     path = home / "models/t2v-A14B/x-gguf/transformer" / file_names("x-gguf")["transformer"]
     good = path.read_bytes()
     path.write_bytes(good[:-1] + b"x")
-    check = Check(found.plan(T2V, "x-gguf").plans)
+    check = Check(plan_check(found, T2V, "x-gguf").sought)
     check.run()
     assert [file.fault for file in check.wrong] == ["wrong content"]
     check.remove_wrong()

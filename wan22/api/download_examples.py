@@ -172,10 +172,10 @@ STATUS = _json(
 STATUSES = {**ModelStatuses(models=()).model_dump(mode="json"), "models": [STATUS]}
 
 _WRONG = WrongFileView(path=_VAE.path, fault="wrong size")
-QUICK = _json(VerifyAnswer(model_type=TI2V, quick=True, repair=False, wrong=(_WRONG,), run=None))
+QUICK = _json(VerifyAnswer(model_type=TI2V, quick=True, repair=False, hashed=True, wrong=(_WRONG,), run=None))
 _READ = replace(_FETCHING, files=tuple(replace(file, source=None, retries=0) for file in _FETCHING.files))
 VERIFYING = {
-    **_json(VerifyAnswer(model_type=TI2V, quick=False, repair=False, wrong=(), run=None)),
+    **_json(VerifyAnswer(model_type=TI2V, quick=False, repair=False, hashed=True, wrong=(), run=None)),
     "run": _json(view_run(replace(_RUN, kind="verify", progress=_READ))),
 }
 

@@ -42,8 +42,8 @@ class RunView(View):
     kind: Kind = Field(description="download or verify; a repair is a download from its first fetched byte on.")
     state: RunState = Field(description="running, then done, failed or cancelled.")
     cancel_requested: bool = Field(description="True from a cancel call until it has stopped.")
-    repository: str = Field(description="On the hub; the first, where there are two.")
-    target: str = Field(description="The folder of its files.")
+    repository: str | None = Field(description="On the hub; the first of two. Null: no download fetches it.")
+    target: str = Field(description="The folder of its files; the first, where there are several.")
     progress: float = Field(description="Of all bytes, 0 to 1.")
     done_bytes: int = Field(description="Of all files.")
     size_bytes: int = Field(description="Of all files.")
@@ -160,6 +160,7 @@ class VerifyAnswer(View):
     model_type: ModelType = Field(description="Which.")
     quick: bool = Field(description="Sizes and headers alone.")
     repair: bool = Field(description="What is wrong is fetched again.")
+    hashed: bool = Field(description="False: nobody knows the hashes of some files, so that their headers must do.")
     wrong: tuple[WrongFileView, ...] = Field(description="Found so far; complete where there is no `run`.")
     run: RunView | None = Field(description="Goes on by itself; look at the model's status. Null: it is done.")
 

@@ -22,6 +22,7 @@ from wan22.cli.finding import size_words
 from wan22.cli.flags import Config, Home, settings_from
 from wan22.errors import Cancelled, InvalidRequest, ModelCorrupt
 from wan22.models.catalogue import SPECS
+from wan22.models.check_plan import plan_check
 from wan22.models.conversions import plan_conversion
 from wan22.models.convert import Conversion, ConversionPlan
 from wan22.models.convert.layout import Kind
@@ -100,9 +101,17 @@ def verify(
     config: Config = None,
     home: Home = None,
 ) -> None:
-    """Compare every file of a model's real weights with the hub's hash of it. Leaves with 1 if one is wrong."""
+    """Compare every file of a model's weights, wherever it is, with its hash. Leaves with 1 if one is wrong.
+
+    The hashes are the hub's, or were kept when a conversion made the files, or came with the package.
+    """
     weights, model_type = _weights(settings_from(config, storage={"home": home})), type_of(model)
-    check = Check(weights.plan(model_type, variant).plans, quick=quick)
+    plan = plan_check(weights, model_type, variant)
+    if repair:
+        plan.refuse_repair()
+    if not plan.is_hashed:
+        typer.echo(f"Nobody has hashed {variant}: only what headers tell is looked at.", err=True)
+    check = Check(plan.sought, quick=quick)
     _watch(check)
     wrong = check.wrong
     for file in wrong:
@@ -112,7 +121,7 @@ def verify(
         _watch(weights.download(weights.plan(model_type, variant)))
     elif wrong:
         named = "" if variant == OFFICIAL else f" --variant {variant}"
-        cure = f"Run `wan22 models verify {model}{named} --repair`."
+        cure = plan.obstacle.hint if plan.obstacle else f"Run `wan22 models verify {model}{named} --repair`."
         raise ModelCorrupt(f"{len(wrong)} files of {model_type.value} are not as they should be.", hint=cure)
     typer.echo(f"{model_type.value} is whole.", err=True)
 

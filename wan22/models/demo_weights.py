@@ -34,18 +34,20 @@ def verify(folder: Path) -> None:
 
     Raises ModelCorrupt naming the first file that is absent, unreadable or another than the shipped one.
     """
-    for name, expected in _sums_of(folder).items():
-        if _sha256(folder.parent / name) != expected:
-            raise ModelCorrupt(f"{folder.parent / name} is not the file that was shipped. {CURE}")
+    for name, expected in sums_of(folder).items():
+        if _sha256(folder / name) != expected:
+            raise ModelCorrupt(f"{folder / name} is not the file that was shipped. {CURE}")
 
 
-def _sums_of(folder: Path) -> dict[str, str]:
+def sums_of(folder: Path) -> dict[str, str]:
+    """The sha256 of every file of one model, by its path from `folder`. Raises ModelCorrupt."""
     path = folder.parent / SUMS
     try:
         sums = {str(name): str(value) for name, value in json.loads(_read(path)).items()}
     except (ValueError, AttributeError) as error:
         raise ModelCorrupt(f"{path} is not the file that was shipped. {CURE}") from error
-    own = {name: value for name, value in sums.items() if name.startswith(f"{folder.name}/")}
+    here = f"{folder.name}/"
+    own = {name.removeprefix(here): value for name, value in sums.items() if name.startswith(here)}
     if not own:
         raise ModelCorrupt(f"{path} knows no file of {folder.name}. {CURE}")
     return own

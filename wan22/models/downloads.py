@@ -11,8 +11,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from pathlib import Path
 
 from wan22.errors import Cancelled, ServerFault, Wan22Error, WrongState
+from wan22.models.check_plan import CheckPlan, plan_check
 from wan22.models.in_turn import Run
 from wan22.models.run_status import Kind, RunStatus, State
 from wan22.models.specs import OFFICIAL
@@ -32,8 +34,10 @@ class _Job:
     """One run as it goes on; guarded by the lock of Downloads."""
 
     model_type: ModelType
+    variant: str
     kind: Kind
-    plan: WeightsPlan
+    repository: str | None
+    target: Path
     run: Run
     asked: tuple[object, ...] = ()  # with what; only the same is joined
     started_at: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
@@ -86,25 +90,28 @@ class Downloads:
             return status
         plan = self._weights.plan(model_type, variant)
         run = self._weights.download(plan, source)
-        return self._begin(_Job(model_type, "download", plan, run), run.run)
+        job = _Job(model_type, variant, "download", plan.listing.repository, plan.target, run)
+        return self._begin(job, run.run)
 
     def verify(
         self, model_type: ModelType, variant: str = OFFICIAL, *, quick: bool = False, repair: bool = False
     ) -> RunStatus:
-        """Compare every file with the hub's hash, or join the same run; with `repair` fetch what is wrong again.
+        """Compare every file with its hash, or join the same run; with `repair` fetch what is wrong again.
 
-        Raises DownloadFailed, and WrongState while another run of the model is under way.
+        Raises as `plan_check` does, and WrongState for a repair of what can't be fetched, or while another run of the
+        model is under way.
         """
-        plan = self._weights.plan(model_type, variant)
-        run = Check(plan.plans, quick=quick)
-        job = _Job(model_type, "verify", plan, run, asked=(quick, repair))
+        plan = self.plan_check(model_type, variant)
+        if repair:
+            plan.refuse_repair()
+        run = Check(plan.sought, quick=quick)
+        asked = (quick, repair)
+        job = _Job(model_type, variant, "verify", plan.variant.repository, plan.target, run, asked=asked)
         return self._begin(job, lambda: self._verify(job, run, repair))
 
-    def quick_check(self, model_type: ModelType, variant: str = OFFICIAL) -> tuple[WrongFile, ...]:
-        """What sizes and headers tell, at once and without a run. Raises DownloadFailed."""
-        check = Check(self._weights.plan(model_type, variant).plans, quick=True)
-        check.run()
-        return check.wrong
+    def plan_check(self, model_type: ModelType, variant: str = OFFICIAL) -> CheckPlan:
+        """What a verification would compare. Raises as `check_plan.plan_check` does."""
+        return plan_check(self._weights, model_type, variant)
 
     def status(self) -> tuple[RunStatus, ...]:
         """The last run of every model that had one since the server started."""
@@ -144,7 +151,7 @@ class Downloads:
         """The same download, if it runs. Raises WrongState if another run of the model does."""
         with self._lock:
             job = self._running(model_type)
-            if job and (job.kind, job.plan.variant.name) != ("download", variant):
+            if job and (job.kind, job.variant) != ("download", variant):
                 raise _busy(job)
             return _status_of(job) if job else None
 
@@ -195,14 +202,13 @@ class Downloads:
             job.wrong = run.wrong
         if repair and run.wrong:
             run.remove_wrong()
-            plan = self._weights.plan(job.model_type, job.plan.variant.name)
-            self._go_on(job, plan, self._weights.download(plan))
+            self._go_on(job, self._weights.download(self._weights.plan(job.model_type, job.variant)))
             job.run.run()
 
-    def _go_on(self, job: _Job, plan: WeightsPlan, run: Run) -> None:
+    def _go_on(self, job: _Job, run: Run) -> None:
         """From here on the job is a download."""
         with self._lock:
-            job.kind, job.asked, job.plan, job.run = "download", (), plan, run
+            job.kind, job.asked, job.run = "download", (), run
             if job.is_cancelled:
                 run.cancel()
 
@@ -234,21 +240,21 @@ def _status_of(job: _Job) -> RunStatus:
         model_type=job.model_type,
         kind=job.kind,
         state=job.state,
-        repository=job.plan.listing.repository,
-        target=job.plan.target,
+        repository=job.repository,
+        target=job.target,
         progress=job.run.progress(),
         started_at=job.started_at,
         ended_at=job.ended_at,
         cancel_requested=job.is_cancelled and job.state == "running",
         wrong=job.wrong,
         error=job.error,
-        variant=job.plan.variant.name,
+        variant=job.variant,
     )
 
 
 def _what(job: _Job) -> tuple[object, ...]:
     """What makes two runs of a model the same."""
-    return job.kind, job.plan.variant.name, job.asked
+    return job.kind, job.variant, job.asked
 
 
 def _failure_of(error: Wan22Error | None) -> Failure | None:

@@ -23,7 +23,7 @@ class RunStatus:
     model_type: ModelType
     kind: Kind
     state: State
-    repository: str
+    repository: str | None  # None: of what no download fetches
     target: Path
     progress: DownloadProgress
     started_at: datetime

@@ -35,7 +35,7 @@ class VariantReport:
 
 
 @dataclass(frozen=True)
-class _Found:
+class Found:
     """A single file, whose place that is where it is not ours, and what is wrong with it."""
 
     path: Path
@@ -73,11 +73,11 @@ class Shelf:
         """The first folder in diffusers layout that has a component which a single file lacks."""
         return _donor(self._donors(variant), component)
 
-    def lent(self, variant: VariantSpec) -> frozenset[str]:
+    def lent(self, variant: VariantSpec) -> dict[str, Found]:
         """The components that another program has as single files, so that they need not be fetched."""
         config = _config_of(variant, self._donors(variant))
         found = {name: _judged(self._candidates(variant, name), variant.files[name], config) for name in variant.files}
-        return frozenset(name for name, one in found.items() if one and one.owner and not one.fault)
+        return {name: one for name, one in found.items() if one and one.owner and not one.fault}
 
     def _look_folder(self, variant: VariantSpec) -> VariantReport:
         spec, partial = SPECS[variant.model_type], None
@@ -108,11 +108,11 @@ class Shelf:
         places |= {name: folder / name for name, folder in rest.items() if folder}
         return _ready(variant, Parts(path, places, config), first.owner)
 
-    def _candidates(self, variant: VariantSpec, component: str) -> list[_Found]:
+    def _candidates(self, variant: VariantSpec, component: str) -> list[Found]:
         """Files of the right name, our own first."""
         name = variant.files[component].name
-        own = [_Found(files.child(folder / component, name)) for folder in self.own_folders(variant)]
-        others = [_Found(path, _COMFYUI) for path in self._elsewhere.files(name)]
+        own = [Found(files.child(folder / component, name)) for folder in self.own_folders(variant)]
+        others = [Found(path, _COMFYUI) for path in self._elsewhere.files(name)]
         return [one for one in (*own, *others) if one.path.is_file()]
 
     def _donors(self, variant: VariantSpec) -> list[Path]:
@@ -130,7 +130,7 @@ class Shelf:
         return VariantReport("missing", f"{told} in {searched}.", name=variant.name)
 
 
-def _judged(candidates: list[_Found], file: SingleFile, config: Mapping[str, Any]) -> _Found | None:
+def _judged(candidates: list[Found], file: SingleFile, config: Mapping[str, Any]) -> Found | None:
     """The first that is right, else the first with what is wrong with it."""
     judged = (replace(one, fault=single_files.fault_of(one.path, config, file.size)) for one in candidates)
     wrong = None
@@ -182,7 +182,7 @@ def _is_whole(snapshot: Path, spec: ModelSpec) -> bool:
     return _config_in(snapshot, spec) is not None and all(single_files.is_readable(path) for path in shards)
 
 
-def _wrong(variant: VariantSpec, found: Mapping[str, _Found | None]) -> Iterator[str]:
+def _wrong(variant: VariantSpec, found: Mapping[str, Found | None]) -> Iterator[str]:
     for component, one in found.items():
         if one is None or one.fault:
             yield f"{component}/{variant.files[component].name}" + (f" ({one.fault})" if one else "")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wan22.errors import Cancelled, ModelCorrupt, ServerFault
-from wan22.models.download import DownloadPlan, DownloadProgress, FileProgress, WantedFile
+from wan22.models.download import DownloadProgress, FileProgress, WantedFile
 from wan22.models.download.disk import read_json, write_json
 from wan22.models.download.lock import only_one
 from wan22.models.download.manifest import OURS
@@ -29,6 +29,16 @@ Fault = Literal["missing", "wrong size", "damaged header", "wrong content"]
 
 _RECORD = "checked.json"
 _BLOCK = 1 << 20  # bytes that are hashed at once: progress goes by these steps
+
+
+@dataclass(frozen=True)
+class Sought:
+    """Files of a folder, and what each must be."""
+
+    folder: Path
+    files: tuple[WantedFile, ...]
+    owner: str | None = None  # of a folder that is not ours, in words: no record is left there
+    is_hashed: bool = True  # False: nobody knows their hashes, so that only headers are looked at
 
 
 @dataclass(frozen=True)
@@ -48,15 +58,16 @@ class LastCheck:
 
 
 class Verification:
-    """Reads the files of `plan`, one after the other. One object is one run.
+    """Reads the files that are sought, one after the other. One object is one run.
 
     `quick` looks at sizes, and at the headers of weight files; it hashes nothing.
     """
 
-    def __init__(self, plan: DownloadPlan, *, quick: bool = False) -> None:
-        self._plan = plan
-        self._quick = quick
-        self._meter = Meter((FileProgress(planned.file.path, planned.file.size) for planned in plan.files), Clock())
+    def __init__(self, sought: Sought, *, quick: bool = False) -> None:
+        self._folder, self._files = sought.folder, sought.files
+        self._quick = quick or not sought.is_hashed
+        self._is_kept = not self._quick and sought.owner is None
+        self._meter = Meter((FileProgress(file.path, file.size) for file in sought.files), Clock())
         self._stop = threading.Event()
         self._judged_ns: dict[str, int | None] = {}
         self.wrong: tuple[WrongFile, ...] = ()
@@ -64,18 +75,18 @@ class Verification:
     def run(self) -> None:
         """Fill `wrong`. Raises Cancelled; what is wrong with a file is no error."""
         self._meter.enter("running")
-        for planned in self._plan.files:
-            self._judged_ns[planned.file.path] = changed_ns(self._plan.target / planned.file.path)
-            if fault := self._fault_of(planned.file):
-                self.wrong += (WrongFile(planned.file.path, fault),)
-            self._meter.file(planned.file.path, "failed" if fault else "done", 0 if fault else planned.file.size)
+        for file in self._files:
+            self._judged_ns[file.path] = changed_ns(self._folder / file.path)
+            if fault := self._fault_of(file):
+                self.wrong += (WrongFile(file.path, fault),)
+            self._meter.file(file.path, "failed" if fault else "done", 0 if fault else file.size)
         self._meter.enter("done")
-        if not self._quick:
-            keep_check(self._plan.target, self.wrong)
+        if self._is_kept:
+            keep_check(self._folder, self.wrong)
 
     def is_unchanged(self, file: WrongFile) -> bool:
         """Whether it was not written to since it was judged."""
-        return changed_ns(self._plan.target / file.path) == self._judged_ns.get(file.path)
+        return changed_ns(self._folder / file.path) == self._judged_ns.get(file.path)
 
     def cancel(self) -> None:
         """Make `run` raise Cancelled within a block. From any thread, also before `run`."""
@@ -97,7 +108,7 @@ class Verification:
             self._meter.got(file.path, count, read)
 
         self._check_stop()
-        return _fault_at(self._plan.target / file.path, file, quick=self._quick, each=each)
+        return _fault_at(self._folder / file.path, file, quick=self._quick, each=each)
 
     def _check_stop(self) -> None:
         if self._stop.is_set():
@@ -108,21 +119,21 @@ class Verification:
 class Check(InTurn):
     """Verifications of a variant's folders, one after the other, as one run."""
 
-    def __init__(self, plans: Sequence[DownloadPlan], *, quick: bool = False) -> None:
-        self._checks = {plan.target: Verification(plan, quick=quick) for plan in plans}
-        super().__init__(tuple(self._checks.values()))
+    def __init__(self, sought: Sequence[Sought], *, quick: bool = False) -> None:
+        self._checks = [(one.folder, Verification(one, quick=quick)) for one in sought]
+        super().__init__([check for _, check in self._checks])
 
     @property
     def wrong(self) -> tuple[WrongFile, ...]:
         """What was found so far, in all folders."""
-        return tuple(file for check in self._checks.values() for file in check.wrong)
+        return tuple(file for _, check in self._checks for file in check.wrong)
 
     def remove_wrong(self) -> None:
         """Take what was found wrong away, so that a download fetches it; what was replaced meanwhile stays.
 
         Raises ServerFault, and DownloadFailed while another process writes into the folder.
         """
-        for target, check in self._checks.items():
+        for target, check in self._checks:
             try:
                 if check.wrong:
                     _remove(target, check)

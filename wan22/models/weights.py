@@ -112,9 +112,14 @@ class Weights:
         folders = {f"folder-{number}": said for number, said in enumerate(self._settings.folders, 1)}
         return {"hub": self._settings.hub, **mirrors, **folders}
 
+    @property
+    def models(self) -> Models:
+        """The folders that they are planned for."""
+        return self._models
+
     def faults(self, model_type: ModelType, variant: str = OFFICIAL, source: str | None = None) -> list[FieldError]:
         """What is wrong with these names, one for each; a variant without a source is named with its cure."""
-        known = self._known(model_type)
+        known = self.known(model_type)
         found = known.get(variant)
         wrong = []
         if found is None:
@@ -135,7 +140,7 @@ class Weights:
         """
         if wrong := self.faults(model_type, variant):
             raise InvalidRequest(wrong)
-        found = self._known(model_type)[variant]
+        found = self.known(model_type)[variant]
         plans = {"folder": self._plan_folder, "files": self._plan_files, "lora": self._plan_lora}
         return WeightsPlan(found, plans[found.layout](found))
 
@@ -157,26 +162,31 @@ class Weights:
             [Download(one, self._sources(one.listing.repository, source, there), options) for one in plan.plans]
         )
 
-    def _known(self, model_type: ModelType) -> Mapping[str, VariantSpec]:
+    def known(self, model_type: ModelType) -> Mapping[str, VariantSpec]:
+        """All variants of a model and all LoRAs for it, by name."""
         return {one.name: one for one in (*self._models.variants(model_type), *self._models.loras(model_type))}
 
     def _plan_folder(self, variant: VariantSpec) -> tuple[DownloadPlan, ...]:
         report = self._models.describe(variant.model_type, variant.name)
         if report.owner:
             raise _lent(variant, str(report.path), report.owner)
-        return (self._planned(variant, _patterns(SPECS[variant.model_type].components)),)
+        return (self._planned(variant, patterns_of(SPECS[variant.model_type].components)),)
 
-    def _plan_files(self, variant: VariantSpec) -> tuple[DownloadPlan, ...]:
+    def plans_of_files(self, variant: VariantSpec) -> tuple[DownloadPlan, ...]:
+        """What of a variant of single files is ours to have: none where other programs have it all."""
         lent = self._models.shelf.lent(variant)
         own = [glob.escape(variant.place_of(name)) for name in variant.files if name not in lent]
         plans = [self._planned(variant, own)] if own else []
         spec, official = SPECS[variant.model_type], self._models.known(variant.model_type, OFFICIAL)
         if self._needs(variant, self._models.place_to_fetch(spec)):
             rest = [name for name in rest_of(spec) if name in spec.components]
-            plans.append(self._planned(official, (*_patterns(rest), "transformer/config.json")))
-        if not plans:
-            raise _lent(variant, "its folders", "other programs'")
+            plans.append(self._planned(official, (*patterns_of(rest), "transformer/config.json")))
         return tuple(plans)
+
+    def _plan_files(self, variant: VariantSpec) -> tuple[DownloadPlan, ...]:
+        if plans := self.plans_of_files(variant):
+            return plans
+        raise _lent(variant, "its folders", "other programs'")
 
     def _plan_lora(self, lora: VariantSpec) -> tuple[DownloadPlan, ...]:
         return (self._planned(lora, [glob.escape(lora.place_of(name)) for name in lora.files]),)
@@ -188,7 +198,7 @@ class Weights:
 
     def _planned(self, variant: VariantSpec, patterns: Iterable[str]) -> DownloadPlan:
         target = self._place_for(variant)
-        listing = _renamed(self._listing(variant, target), variant)
+        listing = self.listing(variant, target)
         return make_plan(listing, choose(listing, patterns), target)
 
     def _place_for(self, variant: VariantSpec) -> Path:
@@ -196,12 +206,20 @@ class Weights:
             return self._models.place_for_lora(variant)
         return self._models.place_to_fetch(SPECS[variant.model_type], variant.name)
 
-    def _listing(self, variant: VariantSpec, target: Path) -> Listing:
-        """The hub's, of the commit that the folder was begun with, so that no two are ever mixed."""
+    def wanted(self, variant: VariantSpec, component: str) -> WantedFile:
+        """What the hub says of a single file. Raises DownloadFailed."""
+        listing = self.listing(variant, self._place_for(variant))
+        return choose(listing, [glob.escape(variant.place_of(component))]).files[0]
+
+    def listing(self, variant: VariantSpec, target: Path) -> Listing:
+        """The hub's, of the commit that the folder was begun with, so that no two are ever mixed.
+
+        Single files have the paths that they have on disk. Raises DownloadFailed.
+        """
         repository = variant.repository or ""
         kept = find_manifest(target)
         revision = kept.commit if kept and kept.repository == repository else variant.revision
-        return Hub(self._hub(repository)).find_listing(revision, target)
+        return _renamed(Hub(self._hub(repository)).find_listing(revision, target), variant)
 
     def _hub(self, repository: str) -> HubSource:
         return HubSource(repository, self._settings.hub, self._settings.token)
@@ -216,7 +234,7 @@ class Weights:
         return [Renamed(named[name], there) for name in order]
 
 
-def _patterns(components: Iterable[str]) -> tuple[str, ...]:
+def patterns_of(components: Iterable[str]) -> tuple[str, ...]:
     """All that loading reads; examples and pictures of a repository are left."""
     return ("model_index.json", *(f"{component}/*" for component in components))
 

@@ -41,7 +41,7 @@ from wan22.models.files import weights_bytes
 from wan22.models.run_status import RunStatus, share_of
 from wan22.models.specs import DEMO, VariantSpec
 from wan22.models.variants import VariantReport
-from wan22.models.verification import WrongFile, find_check, hashed_at
+from wan22.models.verification import Check, WrongFile, find_check, hashed_at
 from wan22.models.weights import WeightsPlan
 from wan22.orchestrator.residency import Resident
 from wan22.tasks import ModelType
@@ -81,14 +81,22 @@ def cancel(services: Services, name: str) -> RunView:
 
 
 def verify(services: Services, name: str, variant: str, *, quick: bool, repair: bool) -> VerifyAnswer:
-    """Look at sizes and headers at once; read or mend in a run. Raises NotFound, DownloadFailed, WrongState."""
+    """Look at sizes and headers at once; read or mend in a run.
+
+    Raises NotFound, InvalidRequest, ModelMissing, DownloadFailed, WrongState.
+    """
     model_type = model_named(name)
+    plan = services.downloads.plan_check(model_type, variant)
     if quick and not repair:
-        wrong, run = services.downloads.quick_check(model_type, variant), None
+        check = Check(plan.sought, quick=True)
+        check.run()
+        wrong, run = check.wrong, None
     else:
         begun = services.downloads.verify(model_type, variant, quick=quick, repair=repair)
         wrong, run = begun.wrong, view_run(begun)
-    return VerifyAnswer(model_type=model_type, quick=quick, repair=repair, wrong=_wrong(wrong), run=run)
+    return VerifyAnswer(
+        model_type=model_type, quick=quick, repair=repair, hashed=plan.is_hashed, wrong=_wrong(wrong), run=run
+    )
 
 
 def health(services: Services) -> ModelsHealth:

@@ -40,6 +40,7 @@ OF_A_MODEL = manual.not_found(model_examples.NO_MODEL) | NO_PARAMETERS
 NO_HUB = manual.problem(download_examples.NO_HUB)
 HELD_ELSEWHERE = manual.problem(download_examples.HELD_ELSEWHERE)
 NO_ROOM = manual.problem(download_examples.NO_ROOM)
+NO_WEIGHTS = manual.problem(download_examples.NO_WEIGHTS)
 BUSY = manual.problem(download_examples.BUSY)
 
 Quick = Annotated[bool, Query(description="Look at sizes and headers alone: nothing is hashed.", examples=[True])]
@@ -173,9 +174,9 @@ async def cancel_download(model_type: ModelName, services: Deps) -> RunView:
     | manual.also(202, VerifyAnswer, download_examples.VERIFYING)
     | manual.not_found(model_examples.NO_MODEL)
     | manual.wrong_parameter(download_examples.WRONG_FLAG)
-    | (BUSY | NO_HUB),
+    | (BUSY | NO_HUB | NO_WEIGHTS),
     dependencies=[Depends(only("quick", "repair", "variant"))],
-    summary="Compare a model's files with the hub's hashes",
+    summary="Compare a model's files with their hashes",
 )
 async def verify_model(
     model_type: ModelName,
@@ -187,7 +188,8 @@ async def verify_model(
     repair: Repair = False,
 ) -> VerifyAnswer:
     """With `quick` alone the answer is there at once, with a 200. Hashing takes minutes, and a repair fetches: both go
-    on in the background after a 202, and are seen in `run` of the model's status.
+    on in the background after a 202, and are seen in `run` of the model's status. The hashes are the hub's, or were
+    kept when a conversion made the files, or came with the package. Files of other programs are read where they are.
     """
     answer = await services.threads.slow(downloads.verify, services, model_type, variant, quick=quick, repair=repair)
     response.status_code = 202 if answer.run else 200
@@ -201,7 +203,7 @@ async def verify_model(
     | OF_A_MODEL
     | manual.problem(download_examples.IN_USE)
     | manual.problem(download_examples.TOO_LARGE)
-    | manual.problem(download_examples.NO_WEIGHTS),
+    | NO_WEIGHTS,
     dependencies=NO_OTHERS,
     summary="Take a model into memory",
 )

@@ -10,7 +10,7 @@ import errno
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from wan22.errors import Cancelled, DiskFull, ModelCorrupt, ServerFault
@@ -18,6 +18,7 @@ from wan22.models.convert.layout import Shard
 from wan22.models.convert.originals import Originals
 from wan22.models.convert.plan import RECORD, ConversionPlan, Kept, Transformer
 from wan22.models.convert.slices import written
+from wan22.models.convert.sums import find_sums, keep_sums, remove_sums
 from wan22.models.download import DownloadProgress, FileProgress
 from wan22.models.download.disk import publish, write_json
 from wan22.models.download.lock import only_one
@@ -77,13 +78,16 @@ class Conversion:
         *others, index = plan.kept
         for kept in others:
             self._keep(kept)
+        hashed = find_sums(plan.target)
         for transformer, shard, path in plan.shards():
             if not plan.is_made(path, shard.size):
                 self._make(transformer, shard, path)
+                hashed.pop(path, None)
             self._meter.file(path, "done", shard.size)
         for transformer in plan.transformers:
             for name, text in transformer.layout.texts.items():
                 self._put(f"{transformer.name}/{name}", text.encode())
+        self._keep_sums({path: value for path, value in hashed.items() if path.endswith(".safetensors")})
         self._keep(index)
         if self._originals:
             self._compare_all()
@@ -95,7 +99,15 @@ class Conversion:
             shutil.rmtree(self._plan.target / folder, ignore_errors=True)
         for kept in self._plan.kept:
             (self._plan.target / kept.path).unlink(missing_ok=True)
+        remove_sums(self._plan.target)
         write_json(self._plan.target / OURS / RECORD, self._plan.record)
+
+    def _keep_sums(self, known: Mapping[str, str]) -> None:
+        """Of all files but the index, which comes last and has no weights."""
+        made = [path for _, _, path in self._plan.shards()]
+        texts = [f"{one.name}/{name}" for one in self._plan.transformers for name in one.layout.texts]
+        others = [kept.path for kept in self._plan.kept[:-1]]
+        keep_sums(self._plan.target, [*others, *made, *texts], known, self._check_stop)
 
     def _make(self, transformer: Transformer, shard: Shard, path: str) -> None:
         final = self._plan.target / path
