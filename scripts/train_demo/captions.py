@@ -97,30 +97,30 @@ class Said(NamedTuple):
 
 def plain(words: Words) -> str:
     """The sentence in the simplest form, such as "a red circle moving right on a blue background"."""
-    beside = " and a {1} {0}".format(*words.beside) if words.beside else ""
-    return PLAIN.format(
-        colour=words.colour,
-        shape=words.shape + beside,
-        motion=MOTION_PHRASES[words.motion][0],
-        ground=GROUND_PHRASES[words.ground][0],
-    )
+    return _with_beside(PLAIN, words).format(**{slot: options[0] for slot, options in _slots(words).items()})
 
 
 def varied(words: Words, random: np.random.Generator) -> str:
     """The sentence in any of its forms, whole."""
-    return _choose(TEMPLATES, random).format(
-        colour=_choose(COLOUR_WORDS[words.colour], random),
-        shape=_choose(SHAPE_WORDS[words.shape], random) + _beside(words, random),
-        motion=_choose(MOTION_PHRASES[words.motion], random),
-        ground=_choose(GROUND_PHRASES[words.ground], random),
-    )
+    template = _with_beside(_choose(TEMPLATES, random), words)
+    return template.format(**{slot: _choose(options, random) for slot, options in _slots(words).items()})
 
 
-def _beside(words: Words, random: np.random.Generator) -> str:
-    if words.beside is None:
-        return ""
-    shape, colour = words.beside
-    return f" and a {_choose(COLOUR_WORDS[colour], random)} {_choose(SHAPE_WORDS[shape], random)}"
+def _slots(words: Words) -> dict[str, tuple[str, ...]]:
+    """What may stand in each slot of a template, the plainest first."""
+    shape, colour = words.beside or (words.shape, words.colour)
+    return {
+        "colour": COLOUR_WORDS[words.colour],
+        "shape": SHAPE_WORDS[words.shape],
+        "other_colour": COLOUR_WORDS[colour],
+        "other_shape": SHAPE_WORDS[shape],
+        "motion": MOTION_PHRASES[words.motion],
+        "ground": GROUND_PHRASES[words.ground],
+    }
+
+
+def _with_beside(template: str, words: Words) -> str:
+    return template.replace("{shape}", "{shape} and a {other_colour} {other_shape}") if words.beside else template
 
 
 def for_training(words: Words | None, random: np.random.Generator) -> str:
@@ -147,26 +147,15 @@ def for_training(words: Words | None, random: np.random.Generator) -> str:
 
 def parsed(words: Words, random: np.random.Generator) -> list[Said]:
     """A sentence in any of its forms, word by word; in some, slots are empty or hold a strange word."""
-    shape, colour = words.beside or ("", "")
-    options = {
-        "colour": COLOUR_WORDS[words.colour],
-        "shape": SHAPE_WORDS[words.shape],
-        "motion": MOTION_PHRASES[words.motion],
-        "ground": GROUND_PHRASES[words.ground],
-        "other_colour": COLOUR_WORDS.get(colour, ()),
-        "other_shape": SHAPE_WORDS.get(shape, ()),
-    }
-    template = PLAIN if random.random() < 0.4 else _choose(TEMPLATES, random)
-    if words.beside:
-        template = template.replace("{shape}", "{shape} and a {other_colour} {other_shape}")
-    lacks = 0.2 if random.random() < 0.25 else 0.0
+    is_plain, lacks = random.random() < 0.4, 0.2 if random.random() < 0.25 else 0.0
+    template, slots = _with_beside(PLAIN if is_plain else _choose(TEMPLATES, random), words), _slots(words)
     said: list[Said] = []
     for number, part in enumerate(_SLOT.split(template)):  # by turns what is between slots and a slot's name
         if number % 2 == 0:
             said += [Said(word, None) for word in _WORD.findall(part)]
         elif random.random() >= lacks:
-            first = options[part][0] if template is PLAIN else _choose(options[part], random)
-            said += [Said(word, _OWNERS.get(part)) for word in _WORD.findall(first)]
+            chosen = slots[part][0] if is_plain else _choose(slots[part], random)
+            said += [Said(word, _OWNERS.get(part)) for word in _WORD.findall(chosen)]
         elif random.random() < 0.5:
             said.append(Said(UNKNOWN, None))
     return said
@@ -178,11 +167,12 @@ def _lacking(words: Words, random: np.random.Generator) -> str:
     def perhaps(options: tuple[str, ...], instead: str) -> str:
         return _choose(options, random) if random.random() < 0.5 else instead
 
-    said = _choose(TEMPLATES, random).format(
+    said = _with_beside(_choose(TEMPLATES, random), words).format(
         colour=perhaps(COLOUR_WORDS[words.colour], ""),
-        shape=perhaps(SHAPE_WORDS[words.shape], UNKNOWN) + _beside(words, random),
+        shape=perhaps(SHAPE_WORDS[words.shape], UNKNOWN),
         motion=perhaps(MOTION_PHRASES[words.motion], UNKNOWN if random.random() < 0.5 else ""),
         ground=perhaps(GROUND_PHRASES[words.ground], ""),
+        **{slot: _choose(_slots(words)[slot], random) for slot in ("other_colour", "other_shape")},
     )
     return " ".join(said.split())
 

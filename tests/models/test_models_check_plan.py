@@ -111,8 +111,9 @@ def test_a_conversion_is_compared_with_what_it_made(tmp_path: Path) -> None:
     spoil(first)
     assert wrong(plan, quick=True) == []
     assert wrong(plan) == [WrongFile(f"transformer/{first.name}", "wrong content")]
-    with pytest.raises(ModelCorrupt, match="found with wrong content"):
+    with pytest.raises(ModelCorrupt, match="found with wrong content") as spoilt:
         found.models.for_draft(Draft(model_type=TI2V, prompt="x"))
+    assert spoilt.value.hint.startswith(f"Remove {target}. Run `wan22 models convert ti2v-5b --to bf16`")
     with pytest.raises(WrongState, match="made by a conversion") as refused:
         plan.refuse_repair()
     assert refused.value.hint == f"Remove {target}, then convert again."

@@ -23,8 +23,6 @@ from wan22.models.verification import Sought
 from wan22.models.weights import Weights, patterns_of
 from wan22.tasks import ModelType
 
-_HEADERS_ALONE = "headers"  # in the place of a hash that is not known
-
 
 @dataclass(frozen=True)
 class CheckPlan:
@@ -117,9 +115,7 @@ def _of_sums(folder: Path, sums: Mapping[str, str]) -> Sought:
 def _with_headers_alone(places: Iterable[Path]) -> Iterator[Sought]:
     for place in places:
         folder, found = (place.parent, [place]) if place.is_file() else (place, sorted(place.iterdir()))
-        wanted = (
-            WantedFile(path.name, files.size(path), "sha256", _HEADERS_ALONE) for path in found if is_fetched(path.name)
-        )
+        wanted = (WantedFile(path.name, files.size(path), "sha256", "") for path in found if is_fetched(path.name))
         yield Sought(folder, tuple(wanted), is_hashed=False)
 
 

@@ -135,7 +135,7 @@ class Models:
         a verification found files of it wrong that are still the same.
         """
         model_type = model_type_of(draft)
-        return _unspoilt(self._kept_in(draft.quantization, model_type) or self.get(model_type))
+        return self._unspoilt(self._kept_in(draft.quantization, model_type) or self.get(model_type))
 
     def named(self, model_type: ModelType, name: str) -> Variant:
         """The variant of that name, as a plan made earlier has it.
@@ -147,7 +147,7 @@ class Models:
         report = self.describe(model_type, name)
         if report.state != "ready":
             raise ModelMissing(f"{report.why} {self._cure(model_type, name)}")
-        return _unspoilt(self._real(model_type, report))
+        return self._unspoilt(self._real(model_type, report))
 
     def describe(self, model_type: ModelType, name: str | None = None) -> VariantReport:
         """How the variant of that name stands; without one, the first real one that is whole, else `dev`.
@@ -190,6 +190,17 @@ class Models:
         ready = next((report for report in reports if report.state == "ready"), None)
         return self._real(model_type, ready) if ready else None
 
+    def _unspoilt(self, variant: Variant) -> Variant:
+        if not variant.wrong:
+            return variant
+        model, first = variant.spec.model_type, variant.wrong[0]
+        repair = f"Run `wan22 models verify {model.value.lower()} --variant {variant.name} --repair`"
+        known = self.known(model, variant.name)
+        raise ModelCorrupt(
+            f"{first.path} of {model.value} ({variant.name}) was found with {first.fault} and not touched since.",
+            hint=f"{repair}, then send it again." if known.repository else f"Remove {variant.path}. {cure_of(known)}",
+        )
+
     def _real(self, model_type: ModelType, report: VariantReport) -> Variant:
         return self._variant(self.known(model_type, report.name), report, report.why)
 
@@ -231,16 +242,6 @@ def _those(known: Variants, *, is_lora: bool) -> Variants:
         model_type: {name: variant for name, variant in variants.items() if variant.is_lora == is_lora}
         for model_type, variants in known.items()
     }
-
-
-def _unspoilt(variant: Variant) -> Variant:
-    if not variant.wrong:
-        return variant
-    model, first = variant.spec.model_type.value, variant.wrong[0]
-    raise ModelCorrupt(
-        f"{first.path} of {model} ({variant.name}) was found with {first.fault} and not touched since.",
-        hint=f"Run `wan22 models verify {model.lower()} --variant {variant.name} --repair`, then send it again.",
-    )
 
 
 def cure_of(variant: VariantSpec) -> str:

@@ -1,4 +1,4 @@
-"""One run that compares every file of a plan with the hub's hash of it, and the record that it leaves in the folder.
+"""One run that compares files with what they must be, and the record that it leaves in a folder of ours.
 
 Mends nothing; a run and who may start one is `downloads`'.
 """
@@ -43,7 +43,7 @@ class Sought:
 
 @dataclass(frozen=True)
 class WrongFile:
-    """A file that is not what the hub says."""
+    """A file that is not what it must be."""
 
     path: str
     fault: Fault

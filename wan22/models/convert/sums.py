@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from hashlib import sha256
 from pathlib import Path
 
+from wan22.models.download import WantedFile
 from wan22.models.download.disk import read_json, write_json
 from wan22.models.download.manifest import OURS
 from wan22.models.download.names import fault_of
+from wan22.models.download.part import hash_of
 
 _SUMS = "sha256.json"  # by the path from the folder
-_BLOCK = 1 << 20
 
 
 def find_sums(folder: Path) -> dict[str, str]:
@@ -23,7 +23,7 @@ def find_sums(folder: Path) -> dict[str, str]:
 
 def keep_sums(folder: Path, paths: Iterable[str], known: Mapping[str, str], each: Callable[[], None]) -> None:
     """Hash the files that are not `known`, and keep all. Calls `each` at every block. Raises OSError."""
-    sums = {path: known.get(path) or _sha256(folder / path, each) for path in paths}
+    sums = {path: known.get(path) or hash_of(folder / path, WantedFile(path, 0, "sha256", ""), each) for path in paths}
     (folder / OURS).mkdir(exist_ok=True)
     write_json(folder / OURS / _SUMS, sums)
 
@@ -31,12 +31,3 @@ def keep_sums(folder: Path, paths: Iterable[str], known: Mapping[str, str], each
 def remove_sums(folder: Path) -> None:
     """Forget all. Raises OSError."""
     (folder / OURS / _SUMS).unlink(missing_ok=True)
-
-
-def _sha256(path: Path, each: Callable[[], None]) -> str:
-    total = sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            each()
-            total.update(block)
-    return total.hexdigest()
