@@ -66,7 +66,10 @@ class Runtime:
         self.outputs.sweep()
         self.uploads.sweep()
         self.models = Models(self.settings.models, storage.home / "models")
-        self.loras = Loras((*self.settings.models.loras_dirs, storage.loras_dir, demo_weights.LORAS))
+        self.loras = Loras(
+            (*self.settings.models.loras_dirs, storage.loras_dir, demo_weights.LORAS),
+            lent=[folder / "loras" for folder in self.settings.models.comfyui_dirs],
+        )
         self.arrivals = Arrivals(storage.loras_dir, max_bytes=self.settings.models.max_lora_bytes)
         self.arrivals.sweep()
         self.downloads = Downloads(Weights(self.models, self.settings.download), self._tell_of_download)

@@ -134,11 +134,11 @@ class ModelsSettings(Room):
         "dev, bf16 or gguf-q8_0, allows these alone.",
     )
     use_hf_cache: bool = Field(
-        default=True, description="Use official weights where they are, if Hugging Face's cache has them whole."
+        default=True, description="Use weights where they are in Hugging Face's cache; copy them where not all are."
     )
     comfyui_dirs: tuple[Path, ...] = Field(
         default=(),
-        description="The `models` folders of ComfyUI, whose Wan transformers are used where they are.",
+        description="The `models` folders of ComfyUI, whose transformers and LoRAs of Wan are used where they are.",
     )
     max_lora_bytes: int = Field(
         default=4_000_000_000, ge=1_000, description="Largest LoRA file that may be sent to the server."

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 TOKENS_A_STEP = 4480
 MOST_CLIPS = 128
 SWAP_EVERY, SWAP_SIGMA, SWAP_CLIPS = 200, 0.95, 32
-_CONFUSABLE, _POINTED = 5.0, 3.0
-"""How much oftener a clip is taken whose thing has a colour that grounds have, too, or is a star: those come last."""
+_CONFUSABLE, _EXCHANGEABLE, _POINTED = 5.0, 2.0, 3.0
+"""How much oftener a clip is taken whose thing has a colour that grounds have, too, on a ground that has one of things'
+colours, or is a star: those are learned last."""
 _ADAM_NAMES = ("shared", "norm", "table", "bias", "patch_embedding", "proj_out", "lora")
 _WORD_TABLES: dict[str, Sequence[str]] = {
     "shape": SHAPE_NAMES,
@@ -164,7 +165,10 @@ def _chance(words: Words | None) -> float:
     """How often a clip is taken, beside one that is easy."""
     if words is None:
         return 1.0
-    return (_CONFUSABLE if words.colour in GROUNDS else 1.0) * (_POINTED if words.shape == "star" else 1.0)
+    chance = _POINTED if words.shape == "star" else 1.0
+    if words.colour in GROUNDS:
+        chance *= _CONFUSABLE * (_EXCHANGEABLE if words.ground in COLOURS else 1.0)
+    return chance
 
 
 def swapped(words: Words, kind: str, random: np.random.Generator) -> Words:

@@ -280,7 +280,7 @@ def test_weights_that_are_known_to_be_wrong_are_not_used(user: TestClient, serve
     body = {"model_type": "TI2V-5B", "prompt": "a cat", "width": 64, "height": 64, "num_frames": 5}
     refused = user.post(SUBMIT, json=body)
     assert (refused.status_code, refused.json()["code"]) == (503, "model_corrupt")
-    assert "wan22 models verify ti2v-5b --variant dev --repair" in refused.json()["hint"]
+    assert "wan22 models verify ti2v-5b --repair" in refused.json()["hint"]
     assert user.get("/api/v1/wan-models/health/ti2v-5b").json()["weights"]["state"] == "corrupt"
     user.post(f"{MODELS}/verify/ti2v-5b?repair=true")
     ended(user)

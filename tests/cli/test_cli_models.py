@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +49,14 @@ def test_a_model_that_was_fetched_is_the_one_in_use(tmp_path: Path) -> None:
     assert "to fetch into" in fetched.stderr
     assert "TI2V-5B: ready." in models("status").stdout
     assert "they are checked" in models("download", "TI2V-5B").stderr
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_later_plan_knows_the_speed_of_the_last_download(tmp_path: Path) -> None:
+    assert "at the last download's speed" not in models("download", "ti2v-5b").stderr
+    shutil.rmtree(place(tmp_path))
+    planned = models("download", "ti2v-5b", "--plan").stderr
+    assert re.search(r"to fetch into .*, about \d+ s at the last download's speed; ", planned)
 
 
 @pytest.mark.usefixtures("hub")

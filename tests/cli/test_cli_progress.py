@@ -59,11 +59,12 @@ def test_an_event_that_says_nothing_changes_nothing(data: dict[str, Any]) -> Non
 
 def test_steps_and_time_left() -> None:
     assert step_words({"step": None, "total_steps": 4}) == ""
-    assert [eta_words(value) for value in (None, 0.4, 59.6, 119, 121, 3600)] == [
+    assert [eta_words(value) for value in (None, 0.4, 59.6, 119, 121, 3600, 12_700)] == [
         "",
         "about 0 s left",
         "about 60 s left",
         "about 119 s left",
         "about 2 min left",
         "about 60 min left",
+        "about 3 h 31 min left",
     ]

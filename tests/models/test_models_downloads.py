@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,7 +32,7 @@ FILES = {
     **{f"{part}/{PARTS.get(part, 'config')}.json": b"{ }" for part in SPEC.components},
     "transformer/diffusion_pytorch_model.safetensors": holding(b"transformer" * 1000),
     "text_encoder/model.safetensors": holding(b"encoder" * 1000),
-    BIG: holding(b"vae" * 100_000),
+    BIG: holding(b"vae" * 400_000),
 }
 
 
@@ -94,7 +95,24 @@ def test_a_download_goes_on_by_itself_and_tells_of_its_end(house: House) -> None
     assert ended.progress.done_bytes == sum(map(len, FILES.values()))
     assert {path: (house.target / path).read_bytes() for path in FILES} == FILES
     assert house.downloads.find(TI2V) == house.downloads.status()[0] == ended
-    assert house.downloads.bytes_per_s
+
+
+def test_the_speed_of_the_last_download_is_known_to_a_later_server(house: House) -> None:
+    began = time.monotonic()
+    house.fetch()
+    fastest = sum(map(len, FILES.values())) / (time.monotonic() - began)
+    later = Downloads(house.weights)
+    assert later.bytes_per_s == house.downloads.bytes_per_s
+    assert later.bytes_per_s
+    assert later.bytes_per_s >= fastest
+
+
+def test_a_file_of_a_few_bytes_says_nothing_of_the_speed(house: House) -> None:
+    house.fetch()
+    known = house.downloads.bytes_per_s
+    (house.target / "model_index.json").unlink()
+    house.fetch()
+    assert house.downloads.bytes_per_s == known
 
 
 def test_nothing_runs_before_it_is_asked_for(house: House) -> None:

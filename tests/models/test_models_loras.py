@@ -61,6 +61,21 @@ def test_names_equal_but_for_the_experts_word_are_a_pair(home: Path, high: str, 
     assert pair.for_expert(None) is None
 
 
+def test_of_another_programs_folder_only_what_is_for_wan_is_offered(home: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / "ComfyUI/models/loras"
+    write(theirs / "cat.safetensors")
+    write(theirs / "wan/cat_high_noise.safetensors")
+    write(theirs / "wan/cat_low_noise.safetensors")
+    (theirs / "flux.safetensors").write_bytes(b"not one")
+    (theirs / "old.ckpt").write_bytes(b"a pickle")
+    assert {"flux", "old"} <= Loras([theirs]).scan().keys()
+    assert len(Loras([home], lent=[theirs]).scan()) == 2
+    own = write(home / "cat.safetensors").resolve()
+    offered = Loras([home], lent=[theirs]).scan()
+    assert [file.path for file in offered["cat"].files] == [own]
+    assert len(offered) == 3
+
+
 def test_a_single_file_is_for_every_transformer(home: Path) -> None:
     cat = shelf(home, "cat")["cat"]
     assert [cat.for_expert("high"), cat.for_expert("low"), cat.for_expert(None)] == [cat.single] * 3

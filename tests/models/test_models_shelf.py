@@ -146,6 +146,16 @@ def test_a_link_out_of_comfyuis_folder_is_not_followed(tmp_path: Path) -> None:
     assert models(tmp_path, comfyui_dirs=[there]).describe(T2V, "x-fp16").state == "missing"
 
 
+def test_comfyuis_folder_may_itself_be_a_link_to_another_disk(tmp_path: Path) -> None:
+    put_dev(tmp_path)
+    describe(tmp_path, "x-fp16")
+    there = comfyui(tmp_path, "x-fp16")
+    shutil.move(there / "diffusion_models", tmp_path / "large-disk")
+    (there / "diffusion_models").symlink_to(tmp_path / "large-disk", target_is_directory=True)
+    found = models(tmp_path, comfyui_dirs=[there], variant="x-fp16").get(T2V)
+    assert found.path == tmp_path / "large-disk/wan"
+
+
 def test_files_of_ones_own_go_before_comfyuis(tmp_path: Path) -> None:
     describe(tmp_path, "x-fp16")
     put_dev(tmp_path)
@@ -199,6 +209,19 @@ def test_single_files_take_their_rest_from_a_cache_too(tmp_path: Path, cache: Pa
     put_files(tmp_path, "x-gguf")
     snapshot = keep(cache, T2V, "a" * 40)
     assert models(tmp_path).named(T2V, "x-gguf").parts.place("tokenizer") == snapshot / "tokenizer"
+
+
+def test_single_files_may_be_in_the_cache_of_their_repository(tmp_path: Path, cache: Path) -> None:
+    put_dev(tmp_path)
+    describe(tmp_path, "x-gguf", repository="Someone/Small-GGUF")
+    own = put_files(tmp_path, "x-gguf")
+    snapshot = cache / "models--Someone--Small-GGUF/snapshots/c0ffee/files"
+    snapshot.mkdir(parents=True)
+    for part, name in file_names("x-gguf").items():
+        shutil.move(own / part / name, snapshot / name)
+    report = models(tmp_path).describe(T2V, "x-gguf")
+    assert (report.state, report.path, report.owner) == ("ready", snapshot, "Hugging Face's cache")
+    assert models(tmp_path, use_hf_cache=False).describe(T2V, "x-gguf").state == "missing"
 
 
 def test_auto_takes_the_best_that_is_whole(tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import constants
 from models_kit import T2V
 from support.loopback_hub import COMMIT, Fault, LoopbackHub
 from support.single_files import describe, exported, file_names, files_of, put_dev, put_files
 
 from wan22.errors import DownloadFailed, InvalidRequest, WrongState
-from wan22.models.catalogue import SPECS
+from wan22.models.catalogue import SPECS, VARIANTS
 from wan22.models.check_plan import plan_check
 from wan22.models.demo_weights import SHIPPED
 from wan22.models.downloads import Downloads
@@ -102,6 +103,38 @@ def test_what_comfyui_has_is_not_fetched(hub: LoopbackHub, home: Path) -> None:
     )
     with pytest.raises(WrongState, match=r"whole in .*used from there"):
         found.plan(T2V, "x-gguf")
+
+
+TRANSFORMER, VAE = (f"{part}/diffusion_pytorch_model.safetensors" for part in ("transformer", "vae"))
+
+
+@pytest.fixture
+def snapshot(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What Hugging Face's cache has of the commit, but for one file."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "cache"))
+    folder = home / f"cache/models--{SPEC.repository.replace('/', '--')}/snapshots/{VARIANTS[T2V]['dev'].revision}"
+    shutil.copytree(SHIPPED / SPEC.slug, folder)
+    (folder / VAE).unlink()
+    return folder
+
+
+@pytest.mark.usefixtures("snapshot")
+def test_what_a_cache_has_of_a_commit_is_copied_and_the_rest_is_fetched(hub: LoopbackHub, home: Path) -> None:
+    found = weights(home, hub)
+    found.download(found.plan(T2V)).run()
+    assert [path for path in OFFICIAL if hub.sent(path)] == [VAE]
+    assert found.models.describe(T2V).path == home / "models/t2v-A14B/dev"
+
+
+def test_what_is_wrong_in_a_cache_is_found_by_its_hash_and_fetched(
+    hub: LoopbackHub, home: Path, snapshot: Path
+) -> None:
+    content = (snapshot / TRANSFORMER).read_bytes()
+    (snapshot / TRANSFORMER).write_bytes(content[:-1] + b"x")
+    found = weights(home, hub)
+    found.download(found.plan(T2V)).run()
+    assert hub.sent(TRANSFORMER) == len(content)
+    assert (home / "models/t2v-A14B/dev" / TRANSFORMER).read_bytes() == content
 
 
 def test_a_damaged_single_file_is_found_and_fetched_again(hub: LoopbackHub, home: Path) -> None:

@@ -15,6 +15,7 @@ from support import pictures, samples
 
 from wan22.errors import Cancelled
 from wan22.media.uploads import fit
+from wan22.models import demo_weights
 from wan22.pipelines.loader import LoadedModel, load
 from wan22.pipelines.phases import decode, denoise, encode_image, encode_text
 from wan22.tasks import ImageRef, ModelType, Phase, Plan, Render, Request
@@ -89,7 +90,7 @@ def plan_of(**changes: Any) -> Plan:
 
 
 def load_from(folder: Path, model_type: ModelType, **changes: Any) -> LoadedModel:
-    return load(folder, model_type, plan=plan_of(**changes), reporter=Recorder())
+    return load(folder, model_type, plan=plan_of(**changes), reporter=Recorder(), cure=demo_weights.CURE)
 
 
 def latents_of(

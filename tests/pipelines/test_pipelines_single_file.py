@@ -44,7 +44,7 @@ def loaded(home: Path, kind: str, *, offload: str = "none", transformer: str = "
     variant = Models(ModelsSettings(), home / "models").named(T2V, kind)
     precision = {"transformer": transformer, "text_encoder": "fp32", "vae": "fp32"}
     plan = plan_of(variant=kind, precision=precision, offload=offload)
-    return load(variant.parts, T2V, plan=plan, reporter=Recorder())
+    return load(variant.parts, T2V, plan=plan, reporter=Recorder(), cure=variant.mend)
 
 
 def away(one: Any, other: Any) -> float:
@@ -246,7 +246,7 @@ def test_loading_names_the_file_and_the_cure(tmp_path: Path) -> None:
     tensors = tensors_of("x-fp16", "transformer_2")
     del tensors["head.head.bias"]
     write(put_files(tmp_path, "x-fp16") / "transformer_2" / name, tensors)
-    with pytest.raises(ModelCorrupt, match=rf"{name} lacks proj_out.bias.*verify t2v-a14b --variant x-fp16 --repair"):
+    with pytest.raises(ModelCorrupt, match=rf"{name} lacks proj_out.bias.*Remove .*x-fp16. Put its files into "):
         loaded(tmp_path, "x-fp16")
 
 

@@ -41,7 +41,7 @@ from wan22.models.downloads import nothing_runs
 from wan22.models.run_status import RunStatus
 from wan22.models.specs import VariantSpec
 from wan22.models.variants import VariantReport
-from wan22.models.weights import WeightsPlan
+from wan22.models.weights_plan import WeightsPlan
 from wan22.orchestrator.residency import ModelKey, Resident
 from wan22.tasks import ModelType
 

@@ -90,7 +90,7 @@ class DownloadPlanView(View):
     missing_bytes: int = Field(description="Still to fetch.")
     free_bytes: int = Field(description="On that folder's disk.")
     fits: bool = Field(description="Whether they fit and leave some space; if not, a download is refused.")
-    bytes_per_s: float | None = Field(description="The last download's speed; null before the first of this server.")
+    bytes_per_s: float | None = Field(description="The last download's speed; null before the first.")
     eta_s: float | None = Field(description="Seconds that it would take at that speed; null if that is not known.")
     files: tuple[PlannedFileView, ...] = Field(description="Every file.")
 

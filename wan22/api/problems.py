@@ -173,7 +173,8 @@ def answer(error: errors.Wan22Error, path: str = "") -> ProblemResponse:
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = 'Bearer realm="wan22"'
     if isinstance(error, errors.ServerFault):
-        logger.error("A call failed: %s", error.detail, exc_info=error.__cause__, extra={"action": "call_failed"})
+        cause = None if isinstance(error, errors.DownloadFailed) else error.__cause__  # a dead hub is no mystery
+        logger.error("A call failed: %s", error.detail, exc_info=cause, extra={"action": "call_failed"})
     return ProblemResponse(problem_of(error, path), headers)
 
 

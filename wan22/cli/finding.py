@@ -49,3 +49,11 @@ def failed_by(name: str, error: Wan22Error) -> Finding:
 def size_words(size_bytes: int) -> str:
     """Bytes as people say them: GB, or MB below one."""
     return f"{size_bytes / GB:.1f} GB" if size_bytes >= GB else f"{size_bytes / MB:.1f} MB"
+
+
+def time_words(seconds: float) -> str:
+    """Seconds as people say them: rounded to hours and minutes from two hours on, and to minutes from two on."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 120:
+        return f"about {minutes // 60} h {minutes % 60} min"
+    return f"about {minutes} min" if minutes >= 2 else f"about {60 * minutes + rest} s"

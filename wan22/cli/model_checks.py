@@ -12,7 +12,8 @@ from wan22.hardware.choose import choose_device, choose_offload, choose_precisio
 from wan22.hardware.machine import Gpu, Machine
 from wan22.models import demo_weights
 from wan22.models.catalogue import SPECS, ModelSpec
-from wan22.models.variants import DTYPE_BYTES, Models, Variant, cure_of
+from wan22.models.cures import cure_of
+from wan22.models.variants import DTYPE_BYTES, Models, Variant
 from wan22.settings import DeviceSettings, Settings
 from wan22.tasks import ModelType
 

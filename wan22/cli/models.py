@@ -18,7 +18,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from wan22.cli.finding import size_words
+from wan22.cli.finding import size_words, time_words
 from wan22.cli.flags import Config, Home, settings_from
 from wan22.errors import Cancelled, InvalidRequest, ModelCorrupt
 from wan22.models.catalogue import SPECS
@@ -32,7 +32,8 @@ from wan22.models.in_turn import Run
 from wan22.models.specs import OFFICIAL
 from wan22.models.variants import Models
 from wan22.models.verification import Check
-from wan22.models.weights import Weights, WeightsPlan
+from wan22.models.weights import Weights
+from wan22.models.weights_plan import WeightsPlan
 from wan22.pipelines.quiet import be_quiet
 from wan22.settings import Settings
 from wan22.tasks import ModelType
@@ -82,7 +83,7 @@ def download(
     if wrong := weights.faults(model_type, variant, source):
         raise InvalidRequest(wrong)
     plan = weights.plan(model_type, variant)
-    typer.echo(_said(plan), err=True)
+    typer.echo(_said(plan, weights.last_speed.find()), err=True)
     if plan_only:
         for file in plan.files:
             typer.echo(f"{file.file.path}: {size_words(file.missing_bytes)} of {size_words(file.file.size)} to fetch")
@@ -172,12 +173,14 @@ def _to_make(plan: ConversionPlan) -> str:
     return f"{plan.kind} of {plan.source}: {sizes}"
 
 
-def _said(plan: WeightsPlan) -> str:
+def _said(plan: WeightsPlan, last_speed: float | None) -> str:
     missing = [file for file in plan.files if file.missing_bytes]
     if not missing:
         return f"All {len(plan.files)} files are in {plan.target}; they are checked."
     rest = f"{size_words(plan.missing_bytes)} in {len(missing)} of {len(plan.files)} files to fetch"
-    return f"{rest} into {plan.target}; {size_words(plan.free_bytes)} are free."
+    seconds = plan.seconds_at(last_speed)
+    time = "" if seconds is None else f", {time_words(seconds)} at the last download's speed"
+    return f"{rest} into {plan.target}{time}; {size_words(plan.free_bytes)} are free."
 
 
 def _watch(run: Run) -> None:

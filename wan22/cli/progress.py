@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from wan22.cli.finding import time_words
 from wan22.tasks import Event, EventType, Phase
 
 PHASE_WORDS = {
@@ -79,7 +80,4 @@ def step_words(data: dict[str, Any]) -> str:
 
 def eta_words(eta_s: float | None) -> str:
     """The time that is left, rounded as people say it."""
-    if eta_s is None:
-        return ""
-    minutes, seconds = divmod(round(eta_s), 60)
-    return f"about {minutes} min left" if minutes >= 2 else f"about {60 * minutes + seconds} s left"
+    return "" if eta_s is None else f"{time_words(eta_s)} left"

@@ -14,11 +14,11 @@ from wan22.errors import InvalidRequest, ModelMissing, WrongState
 from wan22.models import demo_weights, files
 from wan22.models.catalogue import SPECS, VariantSpec
 from wan22.models.convert.sums import find_sums
+from wan22.models.cures import FETCH_A_COPY, cure_of, mend_of
 from wan22.models.download import DownloadPlan, WantedFile, choose
 from wan22.models.download.names import is_fetched
 from wan22.models.shelf import VariantReport
 from wan22.models.specs import OFFICIAL
-from wan22.models.variants import cure_of
 from wan22.models.verification import Sought
 from wan22.models.weights import Weights, patterns_of
 from wan22.tasks import ModelType
@@ -77,13 +77,13 @@ def _without_source(variant: VariantSpec, report: VariantReport) -> CheckPlan:
     folder = report.parts.folder
     if variant.is_demo:
         shipped = replace(_of_sums(folder, demo_weights.sums_of(folder)), owner="the package")
-        return CheckPlan(variant, (shipped,), _obstacle("come with the package", demo_weights.CURE))
+        return CheckPlan(variant, (shipped,), _obstacle("come with the package", mend_of(variant, folder)))
     if sums := find_sums(folder):
-        cure = f"Remove {folder}, then convert again."
-        return CheckPlan(variant, (_of_sums(folder, sums),), _obstacle("were made by a conversion", cure))
+        made = _obstacle("were made by a conversion", mend_of(variant, folder))
+        return CheckPlan(variant, (_of_sums(folder, sums),), made)
     places = [report.parts.place(name) for name in SPECS[variant.model_type].components]
     unknown = tuple(_with_headers_alone(places))
-    return CheckPlan(variant, unknown, _obstacle("have no source", f"Put the right files into {folder}."))
+    return CheckPlan(variant, unknown, _obstacle("have no source", mend_of(variant, folder)))
 
 
 def _of_files(weights: Weights, variant: VariantSpec) -> CheckPlan:
@@ -122,8 +122,7 @@ def _with_headers_alone(places: Iterable[Path]) -> Iterator[Sought]:
 def _lent(owner: str) -> WrongState:
     return WrongState(
         f"These weights are in {owner}, where nothing is ever written.",
-        hint="Have that program fetch them again; or set models.use_hf_cache to false or leave models.comfyui_dirs "
-        "empty, and download a copy.",
+        hint=FETCH_A_COPY,
     )
 
 

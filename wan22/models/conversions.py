@@ -7,8 +7,9 @@ from pathlib import Path
 from wan22.errors import ModelMissing
 from wan22.models.convert import ConversionPlan, make_plan
 from wan22.models.convert.layout import Kind
+from wan22.models.cures import cure_of
 from wan22.models.specs import OFFICIAL
-from wan22.models.variants import DTYPE_BYTES, Models, cure_of
+from wan22.models.variants import DTYPE_BYTES, Models
 from wan22.tasks import ModelType
 
 

@@ -19,7 +19,8 @@ from wan22.models.in_turn import Run
 from wan22.models.run_status import Kind, RunStatus, State
 from wan22.models.specs import OFFICIAL
 from wan22.models.verification import Check, WrongFile
-from wan22.models.weights import Weights, WeightsPlan
+from wan22.models.weights import Weights
+from wan22.models.weights_plan import WeightsPlan
 from wan22.tasks import Failure, ModelType
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,6 @@ class Downloads:
         self._every_s = every_s
         self._lock = threading.Lock()
         self._jobs: dict[ModelType, _Job] = {}
-        self._bytes_per_s: float | None = None
         self._is_closed = False
 
     @property
@@ -73,8 +73,8 @@ class Downloads:
 
     @property
     def bytes_per_s(self) -> float | None:
-        """The last speed of any download since the server started; None before the first byte."""
-        return self._bytes_per_s
+        """The speed of the last download that ended, of this server or an earlier run; None before the first."""
+        return self._weights.last_speed.find()
 
     def plan(self, model_type: ModelType, variant: str = OFFICIAL) -> WeightsPlan:
         """What a download would do. Asks the hub; raises DownloadFailed, InvalidRequest, WrongState."""
@@ -222,8 +222,6 @@ class Downloads:
     def _tell(self, job: _Job) -> None:
         with self._lock:
             status = _status_of(job)
-        if status.kind == "download" and status.progress.bytes_per_s > 0:
-            self._bytes_per_s = status.progress.bytes_per_s
         self._on_change(status)
 
 

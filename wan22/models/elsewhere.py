@@ -27,15 +27,24 @@ class Elsewhere:
         """Folders of the variant's repository in Hugging Face's cache: its revision's, that of main, then others."""
         if not self._hf_cache or variant.repository is None:
             return []
-        kept = Path(constants.HF_HUB_CACHE) / f"models--{variant.repository.replace('/', '--')}"
+        kept = _kept(variant.repository)
         commits = [variant.revision, *(_ref(kept, name) for name in (variant.revision, "main"))]
         others = sorted(path.name for path in _entries(kept / "snapshots"))
         folders = (kept / "snapshots" / name for name in dict.fromkeys([*commits, *others]) if name)
         return [folder for folder in folders if folder.is_dir()]
 
+    def snapshot(self, repository: str, commit: str) -> Path | None:
+        """What Hugging Face's cache has of a commit, whole or not."""
+        folder = _kept(repository) / "snapshots" / commit
+        return folder if self._hf_cache and folder.is_dir() else None
+
     def files(self, name: str) -> list[Path]:
         """Files of that name, in any case, in the folders where ComfyUI has transformers."""
         return [path for folder in self._comfyui_dirs for path in _named(folder, name)]
+
+
+def _kept(repository: str) -> Path:
+    return Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
 
 
 def _ref(kept: Path, name: str) -> str | None:
@@ -48,10 +57,11 @@ def _ref(kept: Path, name: str) -> str | None:
 
 
 def _named(folder: Path, name: str) -> Iterator[Path]:
-    """Files of that name below, none of which a link leads out of `folder`."""
-    real, wanted = folder.resolve(), name.casefold()
+    """Files of that name below. The folders themselves may be links to another disk; none below leads out of them."""
+    wanted = name.casefold()
     for part in _COMFYUI:
-        for at, folders, names in os.walk(folder / part):  # which follows no link to a folder
+        real = (folder / part).resolve()
+        for at, folders, names in os.walk(real):  # which follows no link to a folder
             folders.sort()
             paths = (Path(at, one) for one in sorted(names) if one.casefold() == wanted)
             yield from (path for path in paths if path.resolve().is_relative_to(real))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from wan22.models.download import DownloadProgress
@@ -23,15 +24,20 @@ class Run(Protocol):
 
 
 class InTurn:
-    """Itself a Run; the first that fails ends it."""
+    """Itself a Run; the first that fails ends it. `on_end` is told the bytes that were fetched, and the seconds."""
 
-    def __init__(self, runs: Sequence[Run]) -> None:
+    def __init__(self, runs: Sequence[Run], on_end: Callable[[int, float], None] = lambda *_: None) -> None:
         self._runs = tuple(runs)
+        self._on_end = on_end
 
     def run(self) -> None:
         """All of them, in order. Raises what the one raises that fails."""
-        for run in self._runs:
-            run.run()
+        began = time.monotonic()
+        try:
+            for run in self._runs:
+                run.run()
+        finally:
+            self._on_end(self.progress().fetched_bytes, time.monotonic() - began)
 
     def cancel(self) -> None:
         """End the one that is under way, and begin no other."""

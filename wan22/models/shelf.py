@@ -50,7 +50,7 @@ class Shelf:
         self.roots = roots
         self._demos = demos
         self._variants = variants
-        self._elsewhere = elsewhere
+        self.elsewhere = elsewhere
 
     def look(self, variant: VariantSpec) -> VariantReport:
         """How the variant stands: the first place where it is whole, else the first of ours where it is in part."""
@@ -86,7 +86,7 @@ class Shelf:
             if not missing:
                 return _ready(variant, Parts(path))
             partial = partial or VariantReport("partial", _partial(variant, path, missing), path, missing, variant.name)
-        for path in self._elsewhere.snapshots(variant):
+        for path in self.elsewhere.snapshots(variant):
             if _is_whole(path, spec):
                 return _ready(variant, Parts(path), _CACHE)
         return partial or self._absent(variant)
@@ -112,15 +112,16 @@ class Shelf:
         """Files of the right name, our own first."""
         name = variant.files[component].name
         own = [Found(files.child(folder / component, name)) for folder in self.own_folders(variant)]
-        others = [Found(path, _COMFYUI) for path in self._elsewhere.files(name)]
-        return [one for one in (*own, *others) if one.path.is_file()]
+        cached = [Found(folder / variant.files[component].path, _CACHE) for folder in self.elsewhere.snapshots(variant)]
+        others = [Found(path, _COMFYUI) for path in self.elsewhere.files(name)]
+        return [one for one in (*own, *cached, *others) if one.path.is_file()]
 
     def _donors(self, variant: VariantSpec) -> list[Path]:
         """Folders in diffusers layout with components of the same model: its own, then the others as they are known."""
         folders = self.own_folders(variant)
         for other in self._variants[variant.model_type].values():
             if other.layout == "folder" and not other.is_demo:
-                folders += [*self.own_folders(other), *self._elsewhere.snapshots(other)]
+                folders += [*self.own_folders(other), *self.elsewhere.snapshots(other)]
         return folders
 
     def _absent(self, variant: VariantSpec) -> VariantReport:

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_args
 
 from wan22.errors import ConfigurationError, ModelCorrupt, ModelMissing
 from wan22.models import demo_weights, files
 from wan22.models.catalogue import SPECS, Defaults, ModelSpec, VariantSpec, variants_with
 from wan22.models.catalogue_file import Variants
-from wan22.models.convert.layout import Kind
+from wan22.models.cures import cure_of, mend_of
 from wan22.models.elsewhere import Elsewhere
 from wan22.models.needs import EIGHT_BIT_BYTES
 from wan22.models.parts import Parts
@@ -43,6 +42,7 @@ class Variant:
     why: str = ""  # it is used and not another one, in words for people
     parts: Parts = field(default_factory=lambda: Parts(Path()))
     precision: str = ""  # of the transformers on disk
+    mend: str = ""  # how to get files of it right again that are damaged
 
     @property
     def is_demo(self) -> bool:
@@ -194,11 +194,9 @@ class Models:
         if not variant.wrong:
             return variant
         model, first = variant.spec.model_type, variant.wrong[0]
-        repair = f"Run `wan22 models verify {model.value.lower()} --variant {variant.name} --repair`"
-        known = self.known(model, variant.name)
         raise ModelCorrupt(
             f"{first.path} of {model.value} ({variant.name}) was found with {first.fault} and not touched since.",
-            hint=f"{repair}, then send it again." if known.repository else f"Remove {variant.path}. {cure_of(known)}",
+            hint=f"{variant.mend} Then send it again.",
         )
 
     def _real(self, model_type: ModelType, report: VariantReport) -> Variant:
@@ -220,6 +218,7 @@ class Models:
             why,
             parts=report.parts,
             precision=known.precision,
+            mend=mend_of(known, report.path, report.owner),
         )
 
     def _cure(self, model_type: ModelType, name: str) -> str:
@@ -242,14 +241,3 @@ def _those(known: Variants, *, is_lora: bool) -> Variants:
         model_type: {name: variant for name, variant in variants.items() if variant.is_lora == is_lora}
         for model_type, variants in known.items()
     }
-
-
-def cure_of(variant: VariantSpec) -> str:
-    """How to get a variant or a LoRA that is not whole."""
-    model = variant.model_type.value.lower()
-    if variant.repository is None and variant.name not in get_args(Kind):
-        return f"Put its files into {SPECS[variant.model_type].slug}/{variant.name} of a models' folder."
-    if variant.repository is None:
-        return f"Run `wan22 models convert {model} --to {variant.precision}`, or put its files there."
-    named = "" if variant.name == OFFICIAL else f" --variant {variant.name}"
-    return f"Run `wan22 models download {model}{named}`."

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from wan22.errors import DownloadFailed, FieldError, InvalidRequest, WrongState
 from wan22.models.catalogue import SPECS, VariantSpec
+from wan22.models.cures import cure_of
 from wan22.models.download import (
     Download,
     DownloadPlan,
@@ -23,79 +24,21 @@ from wan22.models.download import (
     LocalFolder,
     MirrorSource,
     Options,
-    PlannedFile,
     Renamed,
     Source,
     WantedFile,
     choose,
     make_plan,
 )
-from wan22.models.download.disk import has_room, no_room
 from wan22.models.download.manifest import find_manifest
 from wan22.models.in_turn import InTurn
+from wan22.models.last_speed import LastSpeed
 from wan22.models.shelf import rest_of
 from wan22.models.specs import OFFICIAL, SingleFile
-from wan22.models.variants import Models, cure_of
+from wan22.models.variants import Models
+from wan22.models.weights_plan import WeightsPlan
 from wan22.settings import DownloadSettings
 from wan22.tasks import ModelType
-
-
-@dataclass(frozen=True)
-class WeightsPlan:
-    """What is missing of a variant, by repository: its own first, then the official one for what it does not have."""
-
-    variant: VariantSpec
-    plans: tuple[DownloadPlan, ...]
-
-    @property
-    def listing(self) -> Listing:
-        """Of the variant's own repository, or of the official one where nothing else is to be fetched."""
-        return self.plans[0].listing
-
-    @property
-    def target(self) -> Path:
-        """The folder that files of `listing` come into."""
-        return self.plans[0].target
-
-    @property
-    def files(self) -> tuple[PlannedFile, ...]:
-        """Of all repositories."""
-        return tuple(file for plan in self.plans for file in plan.files)
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of all files."""
-        return sum(plan.chosen.size for plan in self.plans)
-
-    @property
-    def missing_bytes(self) -> int:
-        """Bytes still to fetch."""
-        return sum(plan.missing_bytes for plan in self.plans)
-
-    @property
-    def free_bytes(self) -> int:
-        """On the fullest of the disks that they come to."""
-        return min(plan.free_bytes for plan in self.plans)
-
-    @property
-    def fits(self) -> bool:
-        """Whether the disk takes it and keeps some space free; two disks are taken for one."""
-        return has_room(self.missing_bytes, self.free_bytes)
-
-    def seconds_at(self, bytes_per_s: float | None) -> float | None:
-        """How long the fetching would take at a speed, as the last one; None where it is not known."""
-        return self.missing_bytes / bytes_per_s if bytes_per_s else None
-
-    def refuse_what_does_not_fit(self) -> None:
-        """Raises DiskFull with both figures unless `fits`."""
-        if not self.fits:
-            raise no_room(
-                self.listing.repository,
-                self.target,
-                missing_bytes=self.missing_bytes,
-                free_bytes=self.free_bytes,
-                hint="Nothing was fetched. Free space, or name a folder on another disk first in models.models_dirs.",
-            )
 
 
 class Weights:
@@ -104,6 +47,7 @@ class Weights:
     def __init__(self, models: Models, settings: DownloadSettings) -> None:
         self._models = models
         self._settings = settings
+        self.last_speed = LastSpeed(models.shelf.roots[-1])
 
     @property
     def sources(self) -> Mapping[str, str]:
@@ -158,9 +102,8 @@ class Weights:
             stall_s=self._settings.stall_s,
         )
         there = {plan.variant.place_of(component): file.path for component, file in plan.variant.files.items()}
-        return InTurn(
-            [Download(one, self._sources(one.listing.repository, source, there), options) for one in plan.plans]
-        )
+        runs = [Download(one, self._sources(one.listing, source, there), options) for one in plan.plans]
+        return InTurn(runs, on_end=self.last_speed.keep)
 
     def known(self, model_type: ModelType) -> Mapping[str, VariantSpec]:
         """All variants of a model and all LoRAs for it, by name."""
@@ -224,14 +167,17 @@ class Weights:
     def _hub(self, repository: str) -> HubSource:
         return HubSource(repository, self._settings.hub, self._settings.token)
 
-    def _sources(self, repository: str, first: str | None, there: Mapping[str, str]) -> list[Source]:
-        """In the order in which they are asked: the one that was named, then as `sources` has them."""
+    def _sources(self, listing: Listing, first: str | None, there: Mapping[str, str]) -> list[Source]:
+        """In the order in which they are asked: another program's cache, the one that was named, the others."""
+        repository = listing.repository
+        cached = self._models.shelf.elsewhere.snapshot(repository, listing.commit)
         mirrors = [MirrorSource(repository, endpoint) for endpoint in self._settings.mirrors]
         folders = [_folder(said, repository) for said in self._settings.folders]
         all_of_them: list[Source] = [self._hub(repository), *mirrors, *folders]
         named = dict(zip(self.sources, all_of_them, strict=True))
         order = sorted(named, key=lambda name: name != first)  # which keeps the order of the others
-        return [Renamed(named[name], there) for name in order]
+        lent: list[Source] = [LocalFolder(cached)] if cached else []
+        return [Renamed(source, there) for source in (*lent, *(named[name] for name in order))]
 
 
 def patterns_of(components: Iterable[str]) -> tuple[str, ...]:

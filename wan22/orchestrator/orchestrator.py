@@ -122,7 +122,7 @@ class Orchestrator:
         def load_it() -> LoadedModel:
             if variant.is_demo:
                 demo_weights.verify(variant.path)
-            return load(variant.parts, model_type, plan=plan, reporter=reporter)
+            return load(variant.parts, model_type, plan=plan, reporter=reporter, cure=variant.mend)
 
         stamp = variant.parts.stamp(variant.spec.components)
         return key_of(model_type, plan, stamp), self._models.loaded_bytes(variant, plan.precision), load_it

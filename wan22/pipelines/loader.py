@@ -8,8 +8,7 @@ from typing import Any
 import psutil
 
 from wan22.errors import ModelCorrupt, ModelMissing
-from wan22.models import demo_weights
-from wan22.models.catalogue import SPECS, VARIANTS
+from wan22.models.catalogue import SPECS
 from wan22.models.eight_bit import held_bytes, is_any_narrow
 from wan22.models.parts import Parts
 from wan22.pipelines.components import Width, read_component, read_index
@@ -35,34 +34,25 @@ def preload() -> None:
 
 
 @names_oom("loading the model", cure=_CURE_OF_OOM)
-def load(where: Path | Parts, model_type: ModelType, *, plan: Plan, reporter: Reporter) -> LoadedModel:
+def load(where: Path | Parts, model_type: ModelType, *, plan: Plan, reporter: Reporter, cure: str = "") -> LoadedModel:
     """The model of these parts, or in a folder of diffusers layout, placed and in the precision that the plan says.
+
+    `cure` ends the message about weights that are absent or damaged.
 
     Raises ModelMissing if there is nothing, ModelCorrupt naming the component that is absent, damaged or of another
     model, OutOfMemory, and Cancelled between components.
     """
     places = where if isinstance(where, Parts) else Parts(where)
     if not places.folder.is_dir():
-        raise ModelMissing(f"{model_type.value} is not in {places.folder}. {_cure(model_type, plan)}")
+        raise ModelMissing(f"{model_type.value} is not in {places.folder}. {cure}")
     be_quiet()
     try:
         index, parts = _read_all(places, model_type, plan, reporter)
         _check_kind(model_type, index, parts)
     except ModelCorrupt as error:
-        told = f"{model_type.value} in {places.folder}: {error.detail}. {_cure(model_type, plan)}"
+        told = f"{model_type.value} in {places.folder}: {error.detail}. {cure}"
         raise ModelCorrupt(told) from error
     return _assemble(model_type, plan, index, parts)
-
-
-def _cure(model_type: ModelType, plan: Plan) -> str:
-    if plan.variant == "demo":
-        return demo_weights.CURE
-    known = VARIANTS[model_type].get(plan.variant)
-    if known and known.repository is None:
-        command = f"wan22 models convert {model_type.value.lower()} --to {known.precision}"
-        return f"Remove {plan.model_files} and run `{command}`, or put its files there again."
-    command = f"wan22 models verify {model_type.value.lower()} --variant {plan.variant} --repair"
-    return f"Run `{command}`, or put the files of {plan.model_files} there again, as they are in its repository."
 
 
 def _read_all(

@@ -42,7 +42,7 @@ from wan22.models.run_status import RunStatus, share_of
 from wan22.models.specs import DEMO, VariantSpec
 from wan22.models.variants import VariantReport
 from wan22.models.verification import Check, WrongFile, find_check, hashed_at
-from wan22.models.weights import WeightsPlan
+from wan22.models.weights_plan import WeightsPlan
 from wan22.orchestrator.residency import Resident
 from wan22.tasks import ModelType
 

@@ -75,14 +75,24 @@ class _Found:
 class Loras:
     """The LoRA folders. Every call looks at the disk again; only files that changed are opened."""
 
-    def __init__(self, folders: Sequence[Path]) -> None:
-        self.folders = tuple(dict.fromkeys(folders))
+    def __init__(self, folders: Sequence[Path], *, lent: Sequence[Path] = ()) -> None:
+        """`lent` are another program's, where LoRAs for other models may be, too: these are passed over in silence."""
+        self._own = tuple(dict.fromkeys(folders))
+        self._lent = tuple(folder for folder in dict.fromkeys(lent) if folder not in self._own)
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """All of them, those of other programs last."""
+        return self._own + self._lent
 
     def scan(self) -> Mapping[str, Lora]:
         """All that is there by name, with its `problem` where it can't be used. A folder that is not there is empty."""
-        found = [one for folder in self.folders for one in _in_folder(folder)]
-        offers = list(_offers(found))
-        return dict(sorted(_named(offers).items(), key=lambda item: item[0].casefold()))
+        own = list(_offers([one for folder in self._own for one in _in_folder(folder)]))
+        found = (one for folder in self._lent for one in _in_folder(folder))
+        lent = list(_offers([one for one in found if not one.file.problem]))
+        usable = [offer for offer in own if not offer[1].problem]
+        rest = [offer for offer in own if offer[1].problem]
+        return dict(sorted(_named(usable, lent, rest).items(), key=lambda item: item[0].casefold()))
 
     def find(self, name: str) -> Lora | None:
         """The LoRA of exactly that name. What a client sends is looked up and never made a path of."""
@@ -175,11 +185,11 @@ def _offer(one: _Found, *notes: str, **files: LoraFile) -> Lora:
     return Lora("", **files, few_step=few_step(one.place), notes=(*notes, *said))
 
 
-def _named(offers: Sequence[tuple[_Found, Lora]]) -> dict[str, Lora]:
-    """By name. What can't be used gets the names that are left, so that it takes none from a good file."""
+def _named(*groups: Sequence[tuple[_Found, Lora]]) -> dict[str, Lora]:
+    """By name. A group gets the names that those before it left, so that a bad file takes none from a good one."""
     named: dict[str, Lora] = {}
     taken: set[str] = set()
-    for group in ([o for o in offers if not o[1].problem], [o for o in offers if o[1].problem]):
+    for group in groups:
         names = distinct([_wishes(one, lora) for one, lora in group], taken)
         named |= {name: replace(lora, name=name) for name, (_, lora) in zip(names, group, strict=True)}
     return named
