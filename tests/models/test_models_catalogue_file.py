@@ -258,7 +258,7 @@ def test_the_shipped_variants_are_sound(model_type: ModelType) -> None:
     assert weights | {FEW_STEP} <= set(VARIANTS[model_type])
     assert list(VARIANTS[model_type])[-1] == "demo"
     for variant in VARIANTS[model_type].values():
-        unseen = variant.name.startswith("comfy-") or variant.repository == "Kijai/WanVideo_comfy"
+        unseen = variant.repository == "Kijai/WanVideo_comfy"
         assert variant.licence == (None if unseen else "Apache-2.0")
         assert (variant.layout != "folder") == bool(variant.files)
         for component, file in variant.files.items():
