@@ -174,7 +174,7 @@ def test_other_programs_files_do_the_same(model, tmp_path, prefix) -> None:
 
 
 @pytest.mark.parametrize("kind", [torch.float8_e4m3fn, torch.float8_e5m2])
-@pytest.mark.parametrize("alpha", [torch.float32, None])
+@pytest.mark.parametrize("alpha", [torch.float32, torch.int64, None])
 def test_one_in_8_bits_works_with_its_alpha(model, tmp_path, kind, alpha) -> None:
     request, (high, _) = ask(T2V), pair(tmp_path)
     put_on(model, [high])

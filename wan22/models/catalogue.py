@@ -10,9 +10,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from wan22.models.catalogue_file import Variants, read_catalogue, read_variants
-from wan22.models.specs import SMALL_AREA, Defaults, ModelSpec, VariantSpec
+from wan22.models.specs import MAX_AREA, SMALL_AREA, Defaults, ModelSpec, VariantSpec
 
-__all__ = ["SMALL_AREA", "SPECS", "VARIANTS", "Defaults", "ModelSpec", "VariantSpec", "variants_with"]
+__all__ = ["MAX_AREA", "SMALL_AREA", "SPECS", "VARIANTS", "Defaults", "ModelSpec", "VariantSpec", "variants_with"]
 
 FPS_CHOICES = (8, 12, 16, 24)
 
@@ -21,7 +21,6 @@ MIN_SIDE = 64  # ours: below, the tokens of the 5B model (32 x 32 pixels each) a
 # Ours: what players decode in hardware ends there (H.264 level 5). The models themselves count 1024 tokens an axis
 # (rope_max_seq_len), that is 16,384 pixels, far beyond.
 MAX_SIDE = 4096
-MAX_AREA = 2560 * 1440  # ours: four times what the models were trained at; attention's cost grows with its square
 
 MIN_FRAMES_WITH_LAST_IMAGE = 5  # the first and the last picture need a latent frame each, the second one has 4 frames
 DEFAULT_STRENGTH = 0.6  # ours: image to image keeps the layout and changes what the prompt names

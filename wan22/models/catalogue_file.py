@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from wan22.errors import ConfigurationError
 from wan22.models.download.names import fault_of
-from wan22.models.specs import DEMO, OFFICIAL, Defaults, Layout, ModelSpec, SingleFile, VariantSpec
+from wan22.models.specs import DEMO, MAX_AREA, OFFICIAL, Defaults, Layout, ModelSpec, SingleFile, VariantSpec
 from wan22.tasks import ModelType
 from wan22.tasks.request import Real, Whole
 
@@ -90,7 +90,7 @@ class _Defaults(_Table):
 
 class _File(_Table):
     path: str
-    size: int | None = Field(default=None, ge=1)
+    size: Whole | None = Field(default=None, ge=1)
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
     @field_validator("path")
@@ -114,7 +114,7 @@ class _Variant(_Table):
     repository: str | None = Field(default=None, pattern=rf"^(?:{_REPOSITORY})$")
     revision: str = Field(default="main", max_length=200, pattern=rf"^(?:{_REVISION})$")
     licence: str | None = None
-    native_area: int | None = Field(default=None, ge=64 * 64)
+    native_area: Whole | None = Field(default=None, ge=64 * 64, le=MAX_AREA)
     defaults: _Defaults = _Defaults()
     files: dict[str, _File] = Field(default_factory=dict)
 

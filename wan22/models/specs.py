@@ -25,6 +25,7 @@ DEMO = "demo"
 FEW_STEP = "few-step"
 """The LoRA that the preset `fast` needs, as it is called where it is fetched."""
 
+MAX_AREA = 2560 * 1440  # ours: four times what the models were trained at; attention's cost grows with its square
 SMALL_AREA = 864 * 480  # "480p" in Wan's advice: 832x480, and 854x480, which is rendered at 864x480
 
 

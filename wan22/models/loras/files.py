@@ -31,6 +31,8 @@ _OTHER_KIND = "It is a LoKr or LoHa, and these are not read; use a LoRA."
 _BOTH_EXPERTS = "It holds both experts in one file; split it into two, named alike but for high_noise and low_noise."
 _NO_FLOATS = "Its {key} is of {kind}, which are no numbers of a LoRA; get the LoRA from its author again."
 _FLOATS = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})
+_WHOLE = frozenset({"I64", "I32", "I16", "I8", "U8"})
+"""An alpha may be one of these, too: some trainers keep the setting as it was typed."""
 _OTHER_KINDS = (".lokr_", ".hada_")
 _FULL_RANGE = 1_000  # timesteps
 
@@ -128,9 +130,14 @@ def _read(path: Path, size_bytes: int, _changed_ns: int) -> LoraFile:
             metadata = file.metadata() or {}
     except SafetensorError:
         return LoraFile(path, size_bytes, problem=_DAMAGED)
-    if wrong := next((key for key, kind in kinds.items() if meaning(key) and kind not in _FLOATS), None):
+    if wrong := next((key for key, kind in kinds.items() if not _can_be_read(meaning(key), kind)), None):
         return LoraFile(path, size_bytes, problem=_NO_FLOATS.format(key=wrong, kind=kinds[wrong]))
     return _understood(LoraFile(path, size_bytes), shapes, metadata)
+
+
+def _can_be_read(found: Meaning | None, kind: str) -> bool:
+    """Whether a tensor is of a kind that serves for what it means; what has no meaning is not read."""
+    return found is None or kind in _FLOATS or (found.part == "alpha" and kind in _WHOLE)
 
 
 class _Broken(Exception):
