@@ -151,6 +151,16 @@ def test_an_unforeseen_error_is_told_without_its_trace(app: FastAPI, tmp_path: P
     assert "Traceback" not in answer.text
 
 
+@pytest.mark.parametrize(("kind", "traced"), [(errors.DownloadFailed, False), (errors.StoreError, True)])
+def test_the_log_has_the_trace_of_a_fault_here_and_none_of_a_hub_that_is_away(
+    kind: type[Wan22Error], traced: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = kind("It did not work.")
+    error.__cause__ = OSError("no route")
+    answer(error)
+    assert [bool(record.exc_info and record.exc_info[0]) for record in caplog.records] == [traced]
+
+
 @pytest.mark.parametrize("status", [400, 413, 418, 503])
 def test_any_status_that_a_route_may_raise_is_a_problem(app: FastAPI, status: int) -> None:
     @app.get("/odd")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -88,6 +90,28 @@ def test_a_cancelled_one_goes_on_after_the_last_whole_file_to_the_same_bytes(dev
     target = convert(dev)
     assert hashes(target) == wanted
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+_DIE = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from convert_kit import planned
+from test_models_convert_run import interrupted
+from wan22.models.convert import Conversion
+Conversion(interrupted(planned(Path(sys.argv[2])), int(sys.argv[3]), lambda: os._exit(9))).run()
+"""
+"""A process that ends between two tensors, without a word to anyone, as one that is killed."""
+
+
+def test_a_killed_one_goes_on_to_the_same_bytes(dev: Path) -> None:
+    wanted = hashes(convert(dev))
+    shutil.rmtree(dev.parent / "int8")
+    for count in ("5", "120"):
+        died = subprocess.run([sys.executable, "-c", _DIE, str(Path(__file__).parent), str(dev), count], check=False)
+        assert died.returncode == 9
+        assert not (dev.parent / "int8" / "model_index.json").exists(), "it does not count as whole"
+    assert hashes(convert(dev)) == wanted
 
 
 @pytest.mark.parametrize("made", [0, 1, -1])
