@@ -65,19 +65,14 @@ class Part:
             self._file.seek(start)
             self._note(self._active)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """The next bytes of the active piece, at most up to the end of its hole."""
-        piece = self._piece()
-        if self._hashed == piece.end:
-            self._hash.update(data)
-            self._hashed += len(data)
-        with self._writing():
-            rest = memoryview(data)
-            while rest:  # a disk that is almost full takes a part of it
-                rest = rest[self._file.write(rest) or 0 :]
-        self._active = Piece(piece.start, piece.end + len(data), piece.source, piece.etag)
-        if self._active.end - self._noted >= _NOTE_BYTES and not self._at_tail(self._active):
-            self._note(self._active)
+        rest = memoryview(data)
+        while rest:  # a disk that is almost full takes a part of it
+            with self._writing():
+                written = self._file.write(rest) or 0
+            self._wrote(rest[:written])
+            rest = rest[written:]
 
     def settle(self) -> None:
         """The active piece ends here, however its source ended."""
@@ -134,6 +129,16 @@ class Part:
         if self._active is None:
             raise AssertionError("begin comes first")
         return self._active
+
+    def _wrote(self, data: memoryview) -> None:
+        piece = self._piece()
+        if self._hashed == piece.end:
+            self._hash.update(data)
+            self._hashed += len(data)
+        self._active = Piece(piece.start, piece.end + len(data), piece.source, piece.etag)
+        if self._active.end - self._noted >= _NOTE_BYTES and not self._at_tail(self._active):
+            with self._writing():
+                self._note(self._active)
 
     def _at_tail(self, piece: Piece) -> bool:
         return piece.start >= self._pieces.end

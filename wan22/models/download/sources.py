@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -47,11 +47,15 @@ class Ask:
 
 @dataclass(frozen=True)
 class Answer:
-    """Bytes from `first_byte` on, which is 0 where a server ignores ranges; `etag` only if it is a strong one."""
+    """Bytes from `first_byte` on, which is 0 where a server ignores ranges; `etag` only if it is a strong one.
+
+    `is_waiting` tells whether the next chunk has come already.
+    """
 
     first_byte: int
     chunks: Iterator[bytes]
     etag: str | None = None
+    is_waiting: Callable[[], bool] = lambda: False
 
 
 class Source(Protocol):
@@ -168,7 +172,13 @@ def _over_http(query: Query, ask: Ask, web: Web) -> Iterator[Answer]:
     with web.get(replace(query, look=lambda headers: _refuse_another_file(headers, ask.file))) as response:
         etag = response.headers.get("ETag")
         strong = etag if etag and etag.startswith('"') else None  # a weak one is no proof that the bytes are the same
-        yield Answer(_first_byte(response, ask), response.iter_raw(), strong)
+        yield Answer(_first_byte(response, ask), response.iter_raw(), strong, _waiting(response))
+
+
+def _waiting(response: httpx.Response) -> Callable[[], bool]:
+    """Whether bytes of the answer have come that were not read yet."""
+    stream = response.extensions.get("network_stream")
+    return lambda: bool(stream and stream.get_extra_info("is_readable"))
 
 
 def _first_byte(response: httpx.Response, ask: Ask) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ from wan22.models.download.sources import Answer, Ask, Source
 from wan22.models.download.web import SourceFailed, Web
 
 logger = logging.getLogger(__name__)
+
+_BLOCK = 1 << 20
+_HOLD_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -106,17 +110,17 @@ class Transfer:
                 raise _IgnoresRange
             part.begin(hole[0], source.name, answer.etag)
             try:
-                self._take(source.name, part, self._wanted(answer, source.name, hole))
+                self._take(source.name, part, gathered(self._wanted(answer, source.name, hole), answer.is_waiting))
             finally:
                 part.settle()
         left = part.first_hole()
         if left is not None and left[0] < hole[1]:
             raise SourceFailed("it ended early")
 
-    def _take(self, source: str, part: Part, chunks: Iterator[bytes]) -> None:
-        for chunk in chunks:
-            part.write(chunk)
-            self._shared.meter.got(self._file.path, len(chunk), part.held)
+    def _take(self, source: str, part: Part, blocks: Iterator[memoryview]) -> None:
+        for block in blocks:
+            part.write(block)
+            self._shared.meter.got(self._file.path, len(block), part.held)
             self._shared.board.arrived(source)
             self._failures.pop(source, None)
 
@@ -202,3 +206,30 @@ class Transfer:
 
 def _same(piece: Piece, other: Piece) -> bool:
     return (piece.source, piece.earlier) == (other.source, other.earlier)
+
+
+def gathered(
+    chunks: Iterator[bytes], is_waiting: Callable[[], bool], now: Callable[[], float] = time.monotonic
+) -> Iterator[memoryview]:
+    """The same bytes in larger blocks while more of them wait, since every block costs all threads a turn.
+
+    A block is there until the next one is asked for. What came before an error is given before the error is.
+    """
+    room = memoryview(bytearray(_BLOCK))
+    held, since = 0, now()
+    try:
+        for chunk in chunks:
+            rest = memoryview(chunk)
+            while rest:
+                taken = min(len(rest), _BLOCK - held)
+                room[held : held + taken] = rest[:taken]
+                held, rest = held + taken, rest[taken:]
+                if held == _BLOCK or not is_waiting() or now() - since >= _HOLD_S:
+                    yield room[:held]
+                    held, since = 0, now()
+    except Exception:
+        if held:
+            yield room[:held]
+        raise
+    if held:
+        yield room[:held]
