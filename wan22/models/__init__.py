@@ -8,7 +8,7 @@ knows the ones that ship with the package. What helps where they are not right, 
 LoRA files and tells which model one fits; `presets` picks one for few steps.
 `weights` says what to fetch (`weights_plan`), `download` brings it from a hub and mirrors. `downloads` runs it, and
 `verification`, one at a time for each model; `headers` reads what a weight file says at its beginning.
-`capabilities` says what each model can do beside what is `reported`, `needs` what a size asks of a machine, `history`
-how it went so far; `comparison` and `recommendation` are made of these.
+`capabilities` says what each model can do beside what is `reported`, `needs` and `arithmetic` what a size asks of a
+machine, `history` how it went so far; `comparison` and `recommendation` are made of these.
 Loads no weights (`pipelines`).
 """

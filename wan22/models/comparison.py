@@ -167,7 +167,7 @@ def _told_size(best: Side, rest: Side) -> str:
 def _told_speed(best: Side, rest: Side) -> str:
     ratio = rest.flops / best.flops
     return (
-        f"{rest.model_type.value} computes at least {ratio:.1f} times as much for {best.spec.num_frames} frames of "
+        f"{rest.model_type.value} computes {ratio:.0f} times as much for {best.spec.num_frames} frames of "
         f"{WIDTH}x{HEIGHT} with its defaults."
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import NamedTuple
 
+from wan22.models.arithmetic import Transformer
 from wan22.models.catalogue import ModelSpec
 from wan22.models.geometry import render_for
 from wan22.tasks import ModelType, Render
@@ -61,9 +62,7 @@ def ram_for(spec: ModelSpec, *, in_eight_bits: bool = False) -> int:
 
 
 def flops_for(spec: ModelSpec, render: Render) -> float:
-    """Operations of a whole denoising with the model's defaults: two for each parameter and token, attention left out.
-
-    Attention grows with the square of the tokens, so that the true ratio between two models is larger, not smaller.
-    """
+    """Operations of a whole denoising with the model's defaults, attention among them."""
     passes = 2 if spec.defaults.guidance_scale > 1 else 1
-    return 2.0 * spec.transformer_parameters * tokens_of(spec, render) * spec.defaults.steps * passes
+    transformer = Transformer.of(spec.transformer, times_tokens=spec.model_type is ModelType.TI2V_5B)
+    return transformer.operations(tokens_of(spec, render)).total * spec.defaults.steps * passes
