@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from train_demo import captions
-from train_demo.dataset import load
+from train_demo import captions, device
 from train_demo.flow import FlowStage, Plan
 from train_demo.muon import Muon
 from train_demo.networks import read_short_texts, velocity
@@ -100,7 +99,7 @@ class FastStage(Learner):
         self.name, self.steps, self._plan = plan.name, plan.steps, plan
         self.random = np.random.default_rng(seed)
         self._transformer, self._reader = transformer, Reader(encoder.requires_grad_(False))
-        self._data: list[Trajectories] = load(data)
+        self._data: list[Trajectories] = device.load(data)
         self._turns = [n for n in range(4) if plan.sigmas[0] <= FAST_SIGMAS[n] <= plan.sigmas[1]]
         self.network = torch.nn.ModuleDict({"transformer": transformer})
         self.optimizer = Muon(self.network.named_parameters(), adam_names=("lora",))
@@ -117,7 +116,7 @@ class FastStage(Learner):
         start, end = (data.values[picked, turn + n].float() for n in (0, 1))
         sigma = FAST_SIGMAS[turn]
         text = self._reader([data.texts[int(n)] for n in picked])
-        with torch.autocast("cpu", torch.bfloat16):
+        with device.in_bfloat16():
             predicted = velocity(self._transformer, start, torch.full((_BATCH,), sigma * 1000), text)
         loss = (predicted - (start - end) / (sigma - FAST_SIGMAS[turn + 1])).square().mean()
         loss.backward()
@@ -139,7 +138,7 @@ def _trajectory(experts: Sequence[Expert], reader: Reader, texts: list[str], lat
     import torch
 
     states = [latents]
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), device.in_bfloat16():
         text = reader([*texts, *[""] * len(texts)])
         for first, last, count in zip(FAST_SIGMAS[:-1], FAST_SIGMAS[1:], SUBSTEPS, strict=True):
             expert = next(expert for expert in experts if first > expert.lowest)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from train_demo import device
 from train_demo import vae as vaes
 from train_demo.drawing import Frames
 from train_demo.run import save
@@ -173,15 +174,8 @@ def _drawn(bucket: Bucket, *, held_out: bool) -> Iterator[tuple[list[Words], tor
 def _encoded(vae: Any, clips: torch.Tensor) -> torch.Tensor:
     import torch
 
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), device.in_bfloat16():
         return normalised(vae, vaes.encode(vae, clips)).half()
-
-
-def load(path: Path) -> Any:
-    """The `Latents` or `Given` that is there."""
-    import torch
-
-    return torch.load(path, weights_only=False)
 
 
 def normalised(vae: Any, latents: torch.Tensor) -> torch.Tensor:

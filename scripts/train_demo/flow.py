@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from train_demo import captions
-from train_demo.dataset import Bucket, Given, Latents, load
+from train_demo import captions, device
+from train_demo.dataset import Bucket, Given, Latents
 from train_demo.muon import Muon
 from train_demo.networks import read_short_texts, velocity
 from train_demo.run import Average, Learner, decayed
@@ -115,7 +115,7 @@ class FlowStage(Learner):
         return velocity(self.transformer, batch.noisy, batch.sigmas * 1000, text), batch.noise - batch.clean
 
     def _load(self, data: Path, name: str) -> Clips:
-        return Clips(load(data / f"{name}.pt"))
+        return Clips(device.load(data / f"{name}.pt"))
 
     def _loss(self, clips: Clips, picked: Any, texts: list[str], sigmas: torch.Tensor) -> torch.Tensor:
         """Mean squared error of the velocity, over the picked clips."""
@@ -124,7 +124,7 @@ class FlowStage(Learner):
         clean = clips.latents.values[picked].float()
         batch = Batch(clean, torch.randn_like(clean), sigmas, clips, picked)
         text = self._reader(texts)
-        with torch.autocast("cpu", torch.bfloat16):
+        with device.in_bfloat16():
             predicted, true = self.predict(batch, text)
         return (predicted - true).square().mean()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from train_demo.dataset import load
+from train_demo import device
 from train_demo.flow import Batch, Clips, FlowStage
 from train_demo.networks import velocity
 from train_demo.text import Text
@@ -35,7 +35,7 @@ class ImageStage(FlowStage):
         return predicted * weight, true * weight
 
     def _load(self, data: Path, name: str) -> Clips:
-        clips, given = load(data / f"{name}.pt"), load(data / f"given_{name}.pt")
+        clips, given = device.load(data / f"{name}.pt"), device.load(data / f"given_{name}.pt")
         if len(clips.words) != len(given.has_last):
             raise ValueError(f"{name}: {len(clips.words)} clips and {len(given.has_last)} given ones: delete both.")
         return Clips(clips, given)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
+from train_demo import device
 from train_demo.captions import Owner, Said, parsed
 from train_demo.muon import Muon
 from train_demo.run import Average, Learner, decayed
@@ -76,5 +77,7 @@ def directions() -> dict[Owner, torch.Tensor]:
     import torch
 
     owners = get_args(Owner)
-    random = torch.randn(WIDTH, len(owners), generator=torch.Generator().manual_seed(0))
-    return dict(zip(owners, torch.linalg.qr(random).Q.T * STRENGTH, strict=True))
+    chance = torch.Generator("cpu").manual_seed(0)
+    random = torch.randn(WIDTH, len(owners), generator=chance, device="cpu")
+    found = torch.linalg.qr(random).Q.T * STRENGTH
+    return dict(zip(owners, found.to(device.current()), strict=True))

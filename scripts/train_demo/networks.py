@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from train_demo import device
 from train_demo.text import WIDTH, Text
 
 if TYPE_CHECKING:
@@ -112,9 +113,8 @@ def _turned(heads: torch.Tensor, rotary: tuple[torch.Tensor, torch.Tensor]) -> t
 
 
 def _attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias: Any = None) -> torch.Tensor:
-    import torch
 
-    with torch.autocast("cpu", enabled=False):
+    with device.in_bfloat16(enabled=False):
         query, key, value = (part.transpose(1, 2) for part in (query, key, value))
         scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
         scores = scores if bias is None else scores + bias

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from train_demo import device
 from train_demo.muon import Muon
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Learner:
             "optimizer": self.optimizer.state(),
             "random": self.random.bit_generator.state,
             "torch_random": torch.get_rng_state(),
+            "cuda_random": torch.cuda.get_rng_state() if device.current().type == "cuda" else None,
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -70,19 +72,20 @@ class Learner:
         self.average.values = state["average"]
         self.optimizer.load(state["optimizer"])
         self.random.bit_generator.state = state["random"]
-        torch.set_rng_state(state["torch_random"])
+        torch.set_rng_state(state["torch_random"].cpu())
+        if device.current().type == "cuda" and state.get("cuda_random") is not None:
+            torch.cuda.set_rng_state(state["cuda_random"].cpu())
 
 
 def train(stage: Stage, folder: Path) -> None:
     """Take the stage's remaining steps."""
-    import torch
 
     if is_done(stage.name, folder):
         return
     folder.mkdir(parents=True, exist_ok=True)
     path, first = folder / f"{stage.name}.pt", 0
     if path.exists():
-        saved = torch.load(path, weights_only=False)
+        saved = device.load(path)
         stage.load(saved["state"])
         first = saved["step"]
     saved_at, sums = time.monotonic(), Means()

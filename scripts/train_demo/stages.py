@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from train_demo import dataset
+from train_demo import dataset, device
 from train_demo import vae as vaes
 from train_demo.adapters import (
     ATTENTION,
@@ -76,7 +76,7 @@ def train_decoder(kind: str, folder: Path) -> None:
     from diffusers import AutoencoderKLWan
 
     path = folder / f"vae_{kind}"
-    stage = DecoderStage(kind, AutoencoderKLWan.from_pretrained(path))
+    stage = DecoderStage(kind, AutoencoderKLWan.from_pretrained(path).to(device.current()))
     train(stage, folder)
     _end(stage, folder)
     stage.vae.save_pretrained(path)
@@ -86,7 +86,7 @@ def encode(kind: str, buckets: Sequence[Bucket], folder: Path, *, held_out: bool
     """Make the clips of the buckets, or what is given of them, as latents of that VAE."""
     from diffusers import AutoencoderKLWan
 
-    vae = AutoencoderKLWan.from_pretrained(folder / f"vae_{kind}")
+    vae = AutoencoderKLWan.from_pretrained(folder / f"vae_{kind}").to(device.current())
     vaes.over_whole_clips(vae)
     vaes.lay_out_for_speed(vae)
     place = folder / f"data_{kind}"
@@ -173,7 +173,7 @@ def pack_pair(plans: tuple[Plan, Plan], layers: Sequence[str], folder: Path) -> 
     for plan in plans:
         transformer = new_transformer("t2v")
         add_adapter(transformer, layers)
-        saved = torch.load(folder / f"{plan.name}.pt", weights_only=False)["state"]["average"]
+        saved = device.load(folder / f"{plan.name}.pt")["state"]["average"]
         network = torch.nn.ModuleDict({"transformer": transformer})
         network.load_state_dict({name: value for name, value in saved.items() if "lora" in name}, strict=False)
         pack_adapter(transformer, plan.name.removeprefix("lora_"))
@@ -184,7 +184,7 @@ def trained(name: str, kind: str, folder: Path) -> tuple[Any, Any]:
     import torch
 
     network = torch.nn.ModuleDict({"transformer": new_transformer(kind), "encoder": new_encoder()})
-    saved = torch.load(folder / f"{name}.pt", weights_only=False)
+    saved = device.load(folder / f"{name}.pt")
     network.load_state_dict(saved["state"]["average"], strict=False)  # the text encoder's embedding has two names
     return network["transformer"], network["encoder"]
 
@@ -194,7 +194,7 @@ def encoder_of(folder: Path) -> Any:
     import torch
 
     encoder = new_encoder()
-    saved = torch.load(folder / f"{GRAMMAR}.pt", weights_only=False)
+    saved = device.load(folder / f"{GRAMMAR}.pt")
     network = torch.nn.ModuleDict({"encoder": encoder})
     network.load_state_dict(saved["state"]["average"], strict=False)  # its embedding has two names
     return encoder
@@ -252,9 +252,8 @@ STAGES: dict[str, Callable[[Path], None]] = {
 
 def _end(stage: Learner, folder: Path) -> None:
     """Make a stage's network what the stage ended with, in this run or an earlier one."""
-    import torch
 
-    stage.load(torch.load(folder / f"{stage.name}.pt", weights_only=False)["state"])
+    stage.load(device.load(folder / f"{stage.name}.pt")["state"])
     stage.average.apply()
 
 
@@ -264,7 +263,7 @@ def _statistics(vae: Any) -> tuple[list[float], list[float]]:
 
     random, shown = np.random.default_rng(1), list(combinations())
     picked = [shown[int(n)] for n in random.integers(len(shown), size=96)]
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), device.in_bfloat16():
         parts = [
             vaes.encode(vae, as_clips([clip(words, random, width=112, height=64, frames=17)])).float()
             for words in picked

@@ -73,7 +73,7 @@ class Reader:
         """Encode a batch."""
         import torch
 
-        tokens = self._tokenizer(texts, padding=True, return_tensors="pt")
+        tokens = self._tokenizer(texts, padding=True, return_tensors="pt").to(self.encoder.device)
         mask = tokens.attention_mask
         states = self.encoder(input_ids=tokens.input_ids, attention_mask=mask).last_hidden_state * mask.unsqueeze(-1)
         states = torch.nn.functional.pad(states, (0, 0, 0, 1))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from train_demo import device
 from train_demo import vae as vaes
 from train_demo.muon import Muon
 from train_demo.run import Average, Learner, decayed
@@ -62,7 +63,7 @@ class VaeStage(Learner):
         import torch
 
         clips = _crops(_course(number), number, self.random)
-        with torch.autocast("cpu", torch.bfloat16):
+        with device.in_bfloat16():
             latents = vaes.encode(self.vae, clips)
             back = vaes.decode(self.vae, latents + NOISE * torch.randn_like(latents))
         loss = _loss(back.float() - clips, clips) + 2e-4 * latents.float().square().mean()
@@ -102,7 +103,7 @@ class DecoderStage(Learner):
         import torch
 
         clips = _crops(DECODER_COURSE, number, self.random)
-        with torch.autocast("cpu", torch.bfloat16):
+        with device.in_bfloat16():
             with torch.no_grad():
                 latents = vaes.encode(self.vae, clips)
             back = vaes.decode(self.vae, latents + NOISE * torch.rand(()) * torch.randn_like(latents))
@@ -117,7 +118,7 @@ def as_clips(clips: Iterable[Any]) -> torch.Tensor:
     """(B, 3, T, H, W) within -1 to 1, laid out for speed, of frames (T, H, W, 3) in uint8."""
     import torch
 
-    stacked = torch.from_numpy(np.stack(list(clips))).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
+    stacked = device.tensor_of(np.stack(list(clips))).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
     return stacked.contiguous(memory_format=torch.channels_last_3d)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from diffusers import WanTransformer3DModel
 from diffusers.loaders import WanLoraLoaderMixin
-from train_demo import adapters, dataset, pack, run
+from train_demo import adapters, dataset, device, pack, run
 from train_demo.adapters import (
     FAST_SIGMAS,
     AdapterStage,
@@ -64,7 +64,7 @@ def test_a_pair_for_sunsets_learns_from_clips_of_them(tmp_path: Path) -> None:
     over_whole_clips(vae)
     dataset.make(vae, bucket, tmp_path / f"{bucket.name}.pt")
     dataset.make(vae, bucket, tmp_path / f"held_out_{bucket.name}.pt", held_out=True)
-    assert {words.ground for words in dataset.load(tmp_path / f"{bucket.name}.pt").words} == {SUNSET}
+    assert {words.ground for words in device.load(tmp_path / f"{bucket.name}.pt").words} == {SUNSET}
     stage = AdapterStage(Plan("dusk", (bucket,), steps=1, rate=1e-2), expert(), new_encoder(), tmp_path)
     stage.step(0)
     changed = {name for name, value in stage.network.state_dict().items() if "lora_B" in name and value.any()}

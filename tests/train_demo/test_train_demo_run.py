@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from train_demo import dataset, flow, networks, run
+from train_demo import dataset, device, flow, networks, run
 from train_demo.dataset import Bucket
 from train_demo.flow import FlowStage, Plan
 from train_demo.muon import Muon
@@ -81,8 +81,8 @@ def test_the_curve_is_kept_as_json_lines(data: Path, monkeypatch: Any, tmp_path:
 
 
 def test_clips_show_only_what_may_be_seen(data: Path) -> None:
-    seen = dataset.load(data / f"{BUCKET.name}.pt")
-    held_out = dataset.load(data / f"held_out_{BUCKET.name}.pt")
+    seen = device.load(data / f"{BUCKET.name}.pt")
+    held_out = device.load(data / f"held_out_{BUCKET.name}.pt")
     assert not any(words.is_held_out for words in seen.words)
     assert all(words.is_held_out for words in held_out.words)
     assert seen.values.shape == (len(seen.words), 16, 2, 8, 8)
@@ -93,7 +93,7 @@ def test_what_is_given_belongs_to_the_clips_in_their_order(data: Path, tmp_path:
     vae = small_vae()
     for make, name in ((dataset.make, "clips"), (dataset.make_given, "given")):
         make(vae, BUCKET, tmp_path / name)
-    clips, given = dataset.load(tmp_path / "clips"), dataset.load(tmp_path / "given")
+    clips, given = device.load(tmp_path / "clips"), device.load(tmp_path / "given")
     assert torch.allclose(clips.values[:, :, 0], given.values[:, :, 0], atol=2e-2)
     assert given.has_last.tolist() == [n % 3 == 0 for n in range(len(clips.words))]
 
