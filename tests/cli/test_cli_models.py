@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 from support.loopback_hub import Fault, LoopbackHub
@@ -102,6 +108,23 @@ def test_a_plan_that_does_not_fit_says_so(hub: LoopbackHub) -> None:
     planned = models("download", "ti2v-5b", "--plan")
     assert isinstance(planned.exception, DiskFull)
     assert "vae/huge.safetensors: " in planned.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+def test_ctrl_c_ends_a_download_at_once_and_it_goes_on_later(hub: LoopbackHub, tmp_path: Path) -> None:
+    hub.fault(BIG, Fault(stall_after=300_000, times=1))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "wan22", "models", "download", "ti2v-5b"], stdout=PIPE, stderr=PIPE, text=True
+    )
+    while hub.sent(BIG) < 300_000:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, told = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert told.splitlines()[-1] == "Stopped. Start it again to go on: what was fetched is kept."
+    assert models("download", "ti2v-5b").exit_code == 0
+    assert hub.sent(BIG) == REAL[BIG].stat().st_size
+    assert place(tmp_path).is_dir()
 
 
 @pytest.mark.usefixtures("hub")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Annotated, TypeVar
+from concurrent.futures import Future, wait
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -41,7 +42,6 @@ from wan22.tasks import ModelType
 models = typer.Typer(help="The models' weights: what is on disk, fetch, verify, convert.", no_args_is_help=True)
 
 LOOK_S = 0.2
-T = TypeVar("T")
 
 Named = Annotated[str, typer.Argument(metavar="MODEL", help="t2v-a14b, i2v-a14b or ti2v-5b.")]
 Wanted = Annotated[str, typer.Option("--variant", help="Which weights, by a name that `wan22 models status` lists.")]
@@ -185,32 +185,28 @@ def _said(plan: WeightsPlan, last_speed: float | None) -> str:
 
 def _watch(run: Run) -> None:
     """Run it with bars on a terminal; Ctrl+C keeps what is there and leaves."""
-    ended: list[BaseException] = []
-    thread = threading.Thread(target=_catching(run.run, ended), name="wan22-models")
-    thread.start()
+    ended: Future[None] = Future()  # and no join: Ctrl+C in one makes Python up to 3.12 take the thread for ended
+    threading.Thread(target=_carry_out, args=(run.run, ended), name="wan22-models").start()
     try:
         with _Bars(Console(stderr=True)) as bars:
-            while thread.is_alive():
-                thread.join(LOOK_S)
+            while not wait([ended], LOOK_S).done:
                 bars.show(run.progress())
+            bars.show(run.progress())
     except KeyboardInterrupt:
         run.cancel()
-        thread.join()
-    if ended and isinstance(ended[0], Cancelled):
-        typer.echo(f"Stopped. {ended[0].hint}", err=True)
-        raise typer.Exit(130)
-    if ended:
-        raise ended[0]
+    try:
+        ended.result()
+    except Cancelled as error:
+        typer.echo(f"Stopped. {error.hint}", err=True)
+        raise typer.Exit(130) from None
 
 
-def _catching(work: Callable[[], T], into: list[BaseException]) -> Callable[[], None]:
-    def caught() -> None:
-        try:
-            work()
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
-            into.append(error)
-
-    return caught
+def _carry_out(work: Callable[[], None], ended: Future[None]) -> None:
+    try:
+        work()
+        ended.set_result(None)
+    except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+        ended.set_exception(error)
 
 
 class _Bars:
