@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import WanTransformer3DModel
+from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from models_kit import I2V, T2V, TI2V
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import UMT5Config, UMT5EncoderModel
 
-from wan22.models.arithmetic import TEXT_TOKENS, TextEncoder, Transformer
+from wan22.models.arithmetic import TEXT_TOKENS, WAN_21, WAN_22, TextEncoder, Transformer, Vae
 from wan22.models.catalogue import SPECS
 from wan22.models.needs import render_of, tokens_of
 from wan22.tasks import ModelType
@@ -60,6 +60,25 @@ def test_a_prompt_is_counted_as_torch_counts() -> None:
         network = UMT5EncoderModel(config)
         ids = torch.zeros(1, TEXT_TOKENS, dtype=torch.long)
     assert TextEncoder().operations().total == pytest.approx(sum(counted(lambda: network(input_ids=ids))), rel=WITHIN)
+
+
+RESIDUAL = {"base_dim": 160, "decoder_base_dim": 256, "z_dim": 48, "is_residual": True, "patch_size": 2}
+RESIDUAL |= {"in_channels": 12, "out_channels": 12, "latents_mean": [0.0] * 48, "latents_std": [1.0] * 48}
+
+
+@pytest.mark.parametrize("frames", [1, 9])
+@pytest.mark.parametrize(("vae", "config"), [(WAN_21, {}), (WAN_22, RESIDUAL)], ids=["2.1", "2.2"])
+def test_a_vae_is_counted_as_torch_counts(vae: Vae, config: dict[str, Any], frames: int) -> None:
+    width, height = 832, 480
+    with torch.device("meta"):
+        network = AutoencoderKLWan(**config)
+        video = torch.empty(1, 3, frames, height, width)
+        latents = torch.empty(1, network.config.z_dim, 1 + frames // 4, height // vae.stride, width // vae.stride)
+        for told, run in (
+            (vae.encode(width, height, frames), lambda: network.encode(video)),
+            (vae.decode(width, height, frames), lambda: network.decode(latents)),
+        ):
+            assert tuple(told) == pytest.approx(counted(run), rel=WITHIN)
 
 
 def test_attention_grows_with_the_square_of_the_tokens_and_the_rest_with_them() -> None:

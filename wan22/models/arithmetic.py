@@ -80,3 +80,41 @@ class TextEncoder:
         layer = 4 * self.width * self.heads_width + 3 * self.width * self.ffn_width
         attention = 2 * tokens**2 * self.heads_width
         return Operations(2.0 * self.layers * tokens * layer, 2.0 * self.layers * attention)
+
+
+@dataclass(frozen=True)
+class Half:
+    """The encoder or the decoder of a VAE: operations for a pixel, over which its convolutions are even."""
+
+    first: float  # of the first frame, which is a latent frame of its own
+    following: float  # of each four frames after it
+    width: int  # of the attention in its middle, within a frame
+
+    def operations(self, width: int, height: int, num_frames: int, *, stride: int) -> Operations:
+        """Of a video of 4n + 1 frames, where a latent place stands for `stride` pixels a side."""
+        further = (num_frames - 1) // 4
+        places = (width // stride) * (height // stride)
+        convolutions = width * height * (self.first + further * self.following)
+        return Operations(convolutions, 4.0 * (1 + further) * places**2 * self.width)
+
+
+@dataclass(frozen=True)
+class Vae:
+    """Both halves."""
+
+    encoder: Half
+    decoder: Half
+    stride: int
+
+    def encode(self, width: int, height: int, num_frames: int) -> Operations:
+        """Of a video, or of a picture where it is one frame."""
+        return self.encoder.operations(width, height, num_frames, stride=self.stride)
+
+    def decode(self, width: int, height: int, num_frames: int) -> Operations:
+        """Of a video, as a whole: tiles overlap, and cost more."""
+        return self.decoder.operations(width, height, num_frames, stride=self.stride)
+
+
+WAN_21 = Vae(Half(6.6569e6, 2.00115e7, 384), Half(1.07482e7, 3.37796e7, 384), stride=8)
+WAN_22 = Vae(Half(4.64375e6, 1.39635e7, 640), Half(2.27765e7, 7.35765e7, 1024), stride=16)
+"""As torch counted them over the networks that both repositories' configs build; A14B has the first, 5B the second."""

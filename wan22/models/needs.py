@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import NamedTuple
 
-from wan22.models.arithmetic import Transformer
+from wan22.models.arithmetic import WAN_21, WAN_22, TextEncoder, Transformer
 from wan22.models.catalogue import ModelSpec
 from wan22.models.geometry import render_for
 from wan22.tasks import ModelType, Render
@@ -62,7 +62,9 @@ def ram_for(spec: ModelSpec, *, in_eight_bits: bool = False) -> int:
 
 
 def flops_for(spec: ModelSpec, render: Render) -> float:
-    """Operations of a whole denoising with the model's defaults, attention among them."""
+    """Operations of a whole run with the model's defaults: the prompts, the denoising and the decoding."""
     passes = 2 if spec.defaults.guidance_scale > 1 else 1
-    transformer = Transformer.of(spec.transformer, times_tokens=spec.model_type is ModelType.TI2V_5B)
-    return transformer.operations(tokens_of(spec, render)).total * spec.defaults.steps * passes
+    is_small = spec.model_type is ModelType.TI2V_5B
+    each = Transformer.of(spec.transformer, times_tokens=is_small).operations(tokens_of(spec, render))
+    decoding = (WAN_22 if is_small else WAN_21).decode(render.width, render.height, render.num_frames)
+    return passes * (TextEncoder().operations().total + spec.defaults.steps * each.total) + decoding.total
