@@ -23,7 +23,7 @@ from wan22.cli.finding import size_words, time_words
 from wan22.cli.flags import Config, Home, settings_from
 from wan22.errors import Cancelled, InvalidRequest, ModelCorrupt
 from wan22.models.catalogue import SPECS
-from wan22.models.check_plan import plan_check
+from wan22.models.check_plan import plan_check, refuse_what_is_lent
 from wan22.models.conversions import plan_conversion
 from wan22.models.convert import Conversion, ConversionPlan
 from wan22.models.convert.layout import Kind
@@ -31,7 +31,7 @@ from wan22.models.convert.originals import originals_of
 from wan22.models.download import DownloadProgress
 from wan22.models.in_turn import Run
 from wan22.models.specs import OFFICIAL
-from wan22.models.variants import Models
+from wan22.models.variants import Models, VariantReport
 from wan22.models.verification import Check
 from wan22.models.weights import Weights
 from wan22.models.weights_plan import WeightsPlan
@@ -45,6 +45,7 @@ LOOK_S = 0.2
 
 Named = Annotated[str, typer.Argument(metavar="MODEL", help="t2v-a14b, i2v-a14b or ti2v-5b.")]
 Wanted = Annotated[str, typer.Option("--variant", help="Which weights, by a name that `wan22 models status` lists.")]
+Of = Annotated[str | None, typer.Option("--variant", help="Which weights; by default those in use, or the official.")]
 First = Annotated[
     str | None, typer.Option("--source", help="Ask this one first: hub, mirror-1, folder-1 … of the settings.")
 ]
@@ -57,9 +58,9 @@ def status(config: Config = None, home: Home = None) -> None:
     found = _models(settings)
     for model_type in SPECS:
         report = found.describe(model_type)
-        typer.echo(f"{model_type.value}: {report.state}. {report.why}")
+        typer.echo(f"{model_type.value}: {_state(report)}. {report.why}")
         for variant in found.variants(model_type):
-            state = found.describe(model_type, variant.name).state
+            state = _state(found.describe(model_type, variant.name))
             typer.echo(f"  {variant.name}: {state}; {variant.about} ({variant.precision})")
         for lora in found.loras(model_type):
             typer.echo(f"  {lora.name}: {found.describe_lora(lora).state}; {lora.about}")
@@ -96,7 +97,7 @@ def download(
 @models.command()
 def verify(
     model: Named,
-    variant: Wanted = OFFICIAL,
+    variant: Of = None,
     quick: Annotated[bool, typer.Option("--quick", help="Look at sizes and headers alone: seconds.")] = False,
     repair: Annotated[bool, typer.Option("--repair", help="Fetch what is wrong again.")] = False,
     config: Config = None,
@@ -107,6 +108,7 @@ def verify(
     The hashes are the hub's, or were kept when a conversion made the files, or came with the package.
     """
     weights, model_type = _weights(settings_from(config, storage={"home": home})), type_of(model)
+    variant = variant or weights.models.in_use(model_type)
     plan = plan_check(weights, model_type, variant)
     if repair:
         plan.refuse_repair()
@@ -120,10 +122,12 @@ def verify(
     if wrong and repair:
         check.remove_wrong()
         _watch(weights.download(weights.plan(model_type, variant)))
+        refuse_what_is_lent(check)
     elif wrong:
         named = "" if variant == OFFICIAL else f" --variant {variant}"
         cure = plan.obstacle.hint if plan.obstacle else f"Run `wan22 models verify {model}{named} --repair`."
-        raise ModelCorrupt(f"{len(wrong)} files of {model_type.value} are not as they should be.", hint=cure)
+        count = "1 file" if len(wrong) == 1 else f"{len(wrong)} files"
+        raise ModelCorrupt(f"{count} of {model_type.value} ({variant}) can't be used as it is on disk.", hint=cure)
     typer.echo(f"{model_type.value} is whole.", err=True)
 
 
@@ -149,6 +153,11 @@ def convert(
     typer.echo(_to_make(plan), err=True)
     _watch(Conversion(plan, originals=originals))
     typer.echo(plan.target)
+
+
+def _state(report: VariantReport) -> str:
+    """In a word: what a verification found wrong is not ready."""
+    return "corrupt" if report.parts and report.parts.wrong else report.state
 
 
 def type_of(name: str) -> ModelType:

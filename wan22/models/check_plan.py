@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from wan22.errors import InvalidRequest, ModelMissing, WrongState
+from wan22.errors import InvalidRequest, ModelCorrupt, ModelMissing, WrongState
 from wan22.models import demo_weights, files
 from wan22.models.catalogue import SPECS, VariantSpec
 from wan22.models.convert.sums import find_sums
@@ -19,7 +19,7 @@ from wan22.models.download import DownloadPlan, WantedFile, choose
 from wan22.models.download.names import is_fetched
 from wan22.models.shelf import VariantReport
 from wan22.models.specs import OFFICIAL
-from wan22.models.verification import Sought
+from wan22.models.verification import Check, Sought
 from wan22.models.weights import Weights, patterns_of
 from wan22.tasks import ModelType
 
@@ -71,6 +71,12 @@ def plan_check(weights: Weights, model_type: ModelType, name: str = OFFICIAL) ->
     return CheckPlan(variant, tuple(map(_of_download, weights.plan(model_type, name).plans)))
 
 
+def refuse_what_is_lent(check: Check) -> None:
+    """Raises ModelCorrupt, with the cure, after a repair that left what is wrong in another program's folder."""
+    if lent := check.lent_wrong:
+        raise ModelCorrupt(f"{lent[0].path} is wrong, and in a folder of another program.", hint=FETCH_A_COPY)
+
+
 def _without_source(variant: VariantSpec, report: VariantReport) -> CheckPlan:
     if report.parts is None:
         raise ModelMissing(f"{report.why} {cure_of(variant)}")
@@ -88,13 +94,14 @@ def _without_source(variant: VariantSpec, report: VariantReport) -> CheckPlan:
 
 def _of_files(weights: Weights, variant: VariantSpec) -> CheckPlan:
     """Single files that are ours or another program's, with what they lack from the official repository."""
-    sought = [_of_download(plan) for plan in weights.plans_of_files(variant)]
-    obstacle = None
-    for component, lent in weights.models.shelf.lent(variant).items():
-        wanted = weights.wanted(variant, component)
-        sought.append(Sought(lent.path.parent, (replace(wanted, path=lent.path.name),), owner=lent.owner))
-        obstacle = _lent(lent.owner or "another program")
-    return CheckPlan(variant, tuple(sought), obstacle)
+    own = [_of_download(plan) for plan in weights.plans_of_files(variant)]
+    lent = weights.models.shelf.lent(variant)
+    others = [
+        Sought(one.path.parent, (replace(weights.wanted(variant, name), path=one.path.name),), owner=one.owner)
+        for name, one in lent.items()
+    ]
+    owner = next((one.owner for one in lent.values()), None)
+    return CheckPlan(variant, (*own, *others), _lent(owner) if owner and not own else None)
 
 
 def _listed(weights: Weights, variant: VariantSpec, snapshot: Path) -> tuple[WantedFile, ...]:

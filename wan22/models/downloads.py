@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from wan22.errors import Cancelled, ServerFault, Wan22Error, WrongState
-from wan22.models.check_plan import CheckPlan, plan_check
+from wan22.models.check_plan import CheckPlan, plan_check, refuse_what_is_lent
 from wan22.models.in_turn import Run
 from wan22.models.run_status import Kind, RunStatus, State
 from wan22.models.specs import OFFICIAL
@@ -204,6 +204,7 @@ class Downloads:
             run.remove_wrong()
             self._go_on(job, self._weights.download(self._weights.plan(job.model_type, job.variant)))
             job.run.run()
+            refuse_what_is_lent(run)
 
     def _go_on(self, job: _Job, run: Run) -> None:
         """From here on the job is a download."""

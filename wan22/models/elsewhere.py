@@ -11,6 +11,7 @@ from pathlib import Path
 
 from huggingface_hub import constants
 
+from wan22.models import looks
 from wan22.models.specs import VariantSpec
 
 _COMFYUI = ("diffusion_models", "unet")  # where it looks for transformers itself; the second name is the old one
@@ -29,14 +30,14 @@ class Elsewhere:
             return []
         kept = _kept(variant.repository)
         commits = [variant.revision, *(_ref(kept, name) for name in (variant.revision, "main"))]
-        others = sorted(path.name for path in _entries(kept / "snapshots"))
+        others = [path.name for path in looks.entries(kept / "snapshots")]
         folders = (kept / "snapshots" / name for name in dict.fromkeys([*commits, *others]) if name)
-        return [folder for folder in folders if folder.is_dir()]
+        return [folder for folder in folders if looks.is_dir(folder)]
 
     def snapshot(self, repository: str, commit: str) -> Path | None:
         """What Hugging Face's cache has of a commit, whole or not."""
         folder = _kept(repository) / "snapshots" / commit
-        return folder if self._hf_cache and folder.is_dir() else None
+        return folder if self._hf_cache and looks.is_dir(folder) else None
 
     def files(self, name: str) -> list[Path]:
         """Files of that name, in any case, in the folders where ComfyUI has transformers."""
@@ -59,16 +60,8 @@ def _ref(kept: Path, name: str) -> str | None:
 def _named(folder: Path, name: str) -> Iterator[Path]:
     """Files of that name below. The folders themselves may be links to another disk; none below leads out of them."""
     wanted = name.casefold()
-    for part in _COMFYUI:
-        real = (folder / part).resolve()
-        for at, folders, names in os.walk(real):  # which follows no link to a folder
+    for top in filter(None, (looks.real(folder / part) for part in _COMFYUI)):
+        for at, folders, names in os.walk(top):  # which follows no link to a folder
             folders.sort()
             paths = (Path(at, one) for one in sorted(names) if one.casefold() == wanted)
-            yield from (path for path in paths if path.resolve().is_relative_to(real))
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return list(folder.iterdir())
-    except OSError:  # no such cache, or not ours to read
-        return []
+            yield from (path for path in paths if (real := looks.real(path)) and real.is_relative_to(top))

@@ -15,6 +15,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from wan22.models import looks
 from wan22.models.download.names import is_pickle
 
 MODEL_INDEX = "model_index.json"
@@ -82,12 +83,9 @@ def child(folder: Path, name: str) -> Path:
     Windows and macOS find it anyway; on Linux a folder copied from there may have the other case.
     """
     exact = folder / name
-    if exact.exists():
+    if looks.exists(exact):
         return exact
-    try:
-        return next((entry for entry in sorted(folder.iterdir()) if entry.name.casefold() == name.casefold()), exact)
-    except OSError:  # no such folder, or not ours to read: nothing of that name is there
-        return exact
+    return next((entry for entry in looks.entries(folder) if entry.name.casefold() == name.casefold()), exact)
 
 
 def _is_component(value: Any) -> bool:
@@ -97,7 +95,7 @@ def _is_component(value: Any) -> bool:
 
 def _lacking(place: Path, component: str) -> Iterator[str]:
     config = _CONFIG.get(component, "config.json")
-    if not place.is_dir():
+    if not looks.is_dir(place):
         yield f"{component}/"
     elif size(place / config) == 0:
         yield f"{component}/{config}"
@@ -106,11 +104,11 @@ def _lacking(place: Path, component: str) -> Iterator[str]:
 
 
 def _lacking_weights(folder: Path, component: str) -> Iterator[str]:
-    index = next((path for name in _WEIGHTS if (path := folder / f"{name}.index.json").exists()), None)
+    index = next((path for name in _WEIGHTS if looks.exists(path := folder / f"{name}.index.json")), None)
     if index is None:
-        whole = next((name for name in _WEIGHTS if (folder / name).exists()), _WEIGHTS[0])
-        pickle = next((path.name for path in sorted(folder.iterdir()) if is_pickle(path.name)), None)
-        if pickle and not (folder / whole).exists():
+        whole = next((name for name in _WEIGHTS if looks.exists(folder / name)), _WEIGHTS[0])
+        pickle = next((path.name for path in looks.entries(folder) if is_pickle(path.name)), None)
+        if pickle and not looks.exists(folder / whole):
             yield f"{component}/{pickle} ({_PICKLE})"
         else:
             yield from _lacking_shards(folder, component, [whole])
@@ -134,8 +132,8 @@ def _lacking_shards(folder: Path, component: str, names: list[str]) -> Iterator[
 def size(path: Path) -> int:
     """Bytes of a file; 0 for what is absent, unreadable or no file."""
     try:
-        return path.stat().st_size if path.is_file() else 0
-    except (OSError, ValueError):  # ValueError: a name with a null byte, from a damaged index
+        return path.stat().st_size if looks.is_file(path) else 0
+    except OSError:
         return 0
 
 
@@ -151,6 +149,6 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """The object in a JSON file, or None."""
     try:
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None

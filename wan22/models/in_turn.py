@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from wan22.models.download import DownloadProgress
-from wan22.models.download.progress import State
+from wan22.models.download.progress import State, Traffic
 
 
 class Run(Protocol):
@@ -24,20 +23,19 @@ class Run(Protocol):
 
 
 class InTurn:
-    """Itself a Run; the first that fails ends it. `on_end` is told the bytes that were fetched, and the seconds."""
+    """Itself a Run; the first that fails ends it. `on_end` is told what came over the network."""
 
-    def __init__(self, runs: Sequence[Run], on_end: Callable[[int, float], None] = lambda *_: None) -> None:
+    def __init__(self, runs: Sequence[Run], on_end: Callable[[Traffic], None] = lambda _: None) -> None:
         self._runs = tuple(runs)
         self._on_end = on_end
 
     def run(self) -> None:
         """All of them, in order. Raises what the one raises that fails."""
-        began = time.monotonic()
         try:
             for run in self._runs:
                 run.run()
         finally:
-            self._on_end(self.progress().fetched_bytes, time.monotonic() - began)
+            self._on_end(self.progress().traffic)
 
     def cancel(self) -> None:
         """End the one that is under way, and begin no other."""
@@ -53,6 +51,7 @@ class InTurn:
             tuple(file for part in parts for file in part.files),
             sum(part.fetched_bytes for part in parts),
             begun[-1].bytes_per_s,
+            Traffic(sum(part.traffic.fetched_bytes for part in parts), sum(part.traffic.seconds for part in parts)),
         )
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from wan22.models import files, single_files
+from wan22.models import files, looks, single_files
+from wan22.models.verification import WrongFile, wrong_in
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,14 @@ class Parts:
     @property
     def folders(self) -> tuple[Path, ...]:
         """The variants' folders that they are in."""
-        alone = {name for name, place in self.elsewhere.items() if name != files.MODEL_INDEX and place.is_file()}
+        alone = {name for name, place in self.elsewhere.items() if name != files.MODEL_INDEX and looks.is_file(place)}
         others = (place.parents[name in alone] for name, place in self.elsewhere.items())
         return tuple(dict.fromkeys([self.folder, *others]))
+
+    @property
+    def wrong(self) -> tuple[WrongFile, ...]:
+        """Files that a verification found wrong and that were not touched since."""
+        return tuple(file for folder in self.folders for file in wrong_in(folder))
 
     def stamp(self, components: Iterable[str]) -> str:
         """Another one for every change of their files, by sizes and times."""
@@ -47,7 +53,7 @@ class Parts:
 
     def missing(self, required: tuple[str, ...]) -> tuple[str, ...]:
         """What is lacking, as paths with a word on each; empty if all is there."""
-        if not any(place.is_file() for name, place in self.elsewhere.items() if name != files.MODEL_INDEX):
+        if not any(looks.is_file(place) for name, place in self.elsewhere.items() if name != files.MODEL_INDEX):
             return files.missing_files(self.folder, required)
         return tuple(fault for name in required for fault in self._lacking(name))
 
@@ -62,22 +68,22 @@ class Parts:
     def size_bytes(self, component: str) -> int:
         """Bytes of all files of a component."""
         place = self.place(component)
-        return files.size(place) if place.is_file() else sum(files.size(path) for path in place.iterdir())
+        return files.size(place) if looks.is_file(place) else sum(files.size(path) for path in place.iterdir())
 
     def _lacking(self, name: str) -> tuple[str, ...]:
         place = self.place(name)
-        if not place.is_file():
+        if not looks.is_file(place):
             return files.lacking(place, name)
         fault = single_files.fault_of(place, self.config or {})
         return (f"{name}/{place.name} ({fault})",) if fault else ()
 
     def _files(self, name: str) -> list[Path]:
         place = self.place(name)
-        return [place] if place.is_file() else sorted(place.glob("*"))
+        return [place] if looks.is_file(place) else sorted(place.glob("*"))
 
     def _weights(self, name: str) -> list[Path]:
         place = self.place(name)
-        return [place] if place.is_file() else sorted(place.glob("*.safetensors"))
+        return [place] if looks.is_file(place) else sorted(place.glob("*.safetensors"))
 
     def _loaded(self, name: str, width: float) -> float:
         return sum(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from wan22.models import files, single_files
+from wan22.models import files, looks, single_files
 from wan22.models.catalogue import SPECS
 from wan22.models.catalogue_file import Variants
 from wan22.models.elsewhere import Elsewhere
@@ -63,7 +63,7 @@ class Shelf:
         """Folders of its name that are there, in the models' folders."""
         slug = SPECS[variant.model_type].slug
         places = (files.child(files.child(root, slug), variant.name) for root in self.roots)
-        return [path for path in places if path.is_dir()]
+        return [path for path in places if looks.is_dir(path)]
 
     def place_for(self, variant: VariantSpec) -> Path:
         """The folder where it is looked for first, whether it is there or not."""
@@ -114,7 +114,7 @@ class Shelf:
         own = [Found(files.child(folder / component, name)) for folder in self.own_folders(variant)]
         cached = [Found(folder / variant.files[component].path, _CACHE) for folder in self.elsewhere.snapshots(variant)]
         others = [Found(path, _COMFYUI) for path in self.elsewhere.files(name)]
-        return [one for one in (*own, *cached, *others) if one.path.is_file()]
+        return [one for one in (*own, *cached, *others) if looks.is_file(one.path)]
 
     def _donors(self, variant: VariantSpec) -> list[Path]:
         """Folders in diffusers layout with components of the same model: its own, then the others as they are known."""
@@ -179,7 +179,9 @@ def _is_whole(snapshot: Path, spec: ModelSpec) -> bool:
     """Whether a folder that others wrote has everything, with headers that can be read, of that model."""
     if files.missing_files(snapshot, spec.components):
         return False
-    shards = [path for name in spec.components for path in (snapshot / name).glob("*.safetensors")]
+    shards = [
+        path for name in spec.components for path in looks.entries(snapshot / name) if path.suffix == ".safetensors"
+    ]
     return _config_in(snapshot, spec) is not None and all(single_files.is_readable(path) for path in shards)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wan22.errors import ConfigurationError, ModelCorrupt, ModelMissing
-from wan22.models import demo_weights, files
+from wan22.models import demo_weights, files, looks
 from wan22.models.catalogue import SPECS, Defaults, ModelSpec, VariantSpec, variants_with
 from wan22.models.catalogue_file import Variants
 from wan22.models.cures import cure_of, mend_of
@@ -20,7 +20,7 @@ from wan22.models.parts import Parts
 from wan22.models.rules import model_type_of
 from wan22.models.shelf import Shelf, VariantReport
 from wan22.models.specs import DEMO, OFFICIAL
-from wan22.models.verification import WrongFile, wrong_in
+from wan22.models.verification import WrongFile
 from wan22.settings import ModelsSettings
 from wan22.tasks import Draft, ModelType
 from wan22.tasks.request import EIGHT_BITS
@@ -60,7 +60,7 @@ class Variant:
     @property
     def wrong(self) -> tuple[WrongFile, ...]:
         """Files that a verification found wrong and that were not touched since."""
-        return tuple(file for folder in self.parts.folders for file in wrong_in(folder))
+        return self.parts.wrong
 
     def transformer_config(self) -> Mapping[str, object]:
         """The config.json of its transformers. Raises ModelCorrupt if it can't be read."""
@@ -98,11 +98,11 @@ class Models:
     def describe_lora(self, lora: VariantSpec) -> VariantReport:
         """How one of `loras` stands in the folder that a download puts it into."""
         folder = self.place_for_lora(lora)
-        missing = tuple(path for path in map(lora.place_of, lora.files) if not files.child(folder, path).is_file())
+        missing = tuple(path for path in map(lora.place_of, lora.files) if not looks.is_file(files.child(folder, path)))
         if not missing:
             return VariantReport("ready", f"{lora.name} is in {folder}.", folder, name=lora.name)
         lacks = f"{folder} lacks {', '.join(missing)}."
-        if folder.is_dir():
+        if looks.is_dir(folder):
             return VariantReport("partial", lacks, folder, missing, lora.name)
         return VariantReport("missing", lacks, name=lora.name)
 
@@ -159,6 +159,10 @@ class Models:
         reports = (self.shelf.look(variant) for variant in self.variants(model_type) if not variant.is_demo)
         ready = next((report for report in reports if report.state == "ready"), None)
         return ready or self.describe(model_type, OFFICIAL)
+
+    def in_use(self, model_type: ModelType) -> str:
+        """The name of the real variant that is whole and preferred, else the official one's."""
+        return self.describe(model_type).name
 
     def weights_bytes(self, variant: Variant) -> int:
         """Bytes of the variant's weights on disk, all components."""

@@ -120,7 +120,7 @@ class Check(InTurn):
     """Verifications of a variant's folders, one after the other, as one run."""
 
     def __init__(self, sought: Sequence[Sought], *, quick: bool = False) -> None:
-        self._checks = [(one.folder, Verification(one, quick=quick)) for one in sought]
+        self._checks = [(one, Verification(one, quick=quick)) for one in sought]
         super().__init__([check for _, check in self._checks])
 
     @property
@@ -128,18 +128,24 @@ class Check(InTurn):
         """What was found so far, in all folders."""
         return tuple(file for _, check in self._checks for file in check.wrong)
 
+    @property
+    def lent_wrong(self) -> tuple[WrongFile, ...]:
+        """Those in other programs' folders, which no repair of ours touches."""
+        return tuple(file for sought, check in self._checks if sought.owner for file in check.wrong)
+
     def remove_wrong(self) -> None:
         """Take what was found wrong away, so that a download fetches it; what was replaced meanwhile stays.
 
-        Raises ServerFault, and DownloadFailed while another process writes into the folder.
+        Another program's files stay, too. Raises ServerFault, and DownloadFailed while another process writes into a
+        folder.
         """
-        for target, check in self._checks:
+        for sought, check in self._checks:
             try:
-                if check.wrong:
-                    _remove(target, check)
+                if check.wrong and not sought.owner:
+                    _remove(sought.folder, check)
             except OSError as error:
                 raise ServerFault(
-                    f"What is wrong in {target} can't be removed: {error.strerror or type(error).__name__}.",
+                    f"What is wrong in {sought.folder} can't be removed: {error.strerror or type(error).__name__}.",
                     hint="Check that the server's account may write there and that nothing has them open.",
                 ) from error
 
@@ -164,7 +170,7 @@ def find_check(target: Path) -> LastCheck | None:
     """What was remembered; None where there is nothing, or a damaged record."""
     content = read_json(target / OURS / _RECORD)
     try:
-        at = datetime.fromisoformat(content["at"])
+        at = datetime.fromisoformat(content["at"]).astimezone(timezone.utc)
         return LastCheck(at, tuple(_still_wrong(target, content["wrong"])))
     except (KeyError, TypeError, ValueError):
         return None

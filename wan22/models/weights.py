@@ -155,13 +155,15 @@ class Weights:
         return choose(listing, [glob.escape(variant.place_of(component))]).files[0]
 
     def listing(self, variant: VariantSpec, target: Path) -> Listing:
-        """The hub's, of the commit that the folder was begun with, so that no two are ever mixed.
+        """The hub's, of the commit that the folder was begun with, so that no two are ever mixed; where the variant
+        names another revision by now, of that one.
 
         Single files have the paths that they have on disk. Raises DownloadFailed.
         """
         repository = variant.repository or ""
         kept = find_manifest(target)
-        revision = kept.commit if kept and kept.repository == repository else variant.revision
+        begun = kept and kept.repository == repository and variant.revision in (kept.revision, kept.commit)
+        revision = kept.commit if kept and begun else variant.revision
         return _renamed(Hub(self._hub(repository)).find_listing(revision, target), variant)
 
     def _hub(self, repository: str) -> HubSource:

@@ -80,12 +80,13 @@ def cancel(services: Services, name: str) -> RunView:
     return view_run(services.downloads.cancel(model_named(name)))
 
 
-def verify(services: Services, name: str, variant: str, *, quick: bool, repair: bool) -> VerifyAnswer:
+def verify(services: Services, name: str, variant: str | None, *, quick: bool, repair: bool) -> VerifyAnswer:
     """Look at sizes and headers at once; read or mend in a run.
 
     Raises NotFound, InvalidRequest, ModelMissing, DownloadFailed, WrongState.
     """
     model_type = model_named(name)
+    variant = variant or services.models.in_use(model_type)
     plan = services.downloads.plan_check(model_type, variant)
     if quick and not repair:
         check = Check(plan.sought, quick=True)

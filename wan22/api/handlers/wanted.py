@@ -27,7 +27,8 @@ class Wanted:
 def asked_for(weights: Weights, fields: Mapping[str, Any]) -> Wanted:
     """What a download call asks for. Raises InvalidRequest with one entry for each wrong field."""
     wrong = [unknown(name, fields[name], known=KNOWN, nearest=nearest_word(name, KNOWN)) for name in _strange(fields)]
-    variant, source = _name(fields.get("variant")) or OFFICIAL, _name(fields.get("source"))
+    variant, source = _name(fields.get("variant")), _name(fields.get("source"))
+    variant = OFFICIAL if variant is None else variant
     name = fields.get("model_type")
     try:
         model_type = ModelType(name)

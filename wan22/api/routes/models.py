@@ -46,6 +46,9 @@ BUSY = manual.problem(download_examples.BUSY)
 Quick = Annotated[bool, Query(description="Look at sizes and headers alone: nothing is hashed.", examples=[True])]
 Repair = Annotated[bool, Query(description="Remove what is wrong and fetch it again.")]
 OfVariant = Annotated[str, Query(max_length=60, description="Which of its weights, by a name of its status.")]
+Verified = Annotated[
+    str | None, Query(max_length=60, description="Which of its weights; by default those in use, or the official ones.")
+]
 Replace = Annotated[bool, Query(description="Put it in the place of a file of the same name.")]
 
 
@@ -183,13 +186,14 @@ async def verify_model(
     response: Response,
     services: Deps,
     *,
-    variant: OfVariant = OFFICIAL,
+    variant: Verified = None,
     quick: Quick = False,
     repair: Repair = False,
 ) -> VerifyAnswer:
     """With `quick` alone the answer is there at once, with a 200. Hashing takes minutes, and a repair fetches: both go
     on in the background after a 202, and are seen in `run` of the model's status. The hashes are the hub's, or were
-    kept when a conversion made the files, or came with the package. Files of other programs are read where they are.
+    kept when a conversion made the files, or came with the package. Files of other programs are read where they are,
+    and left as they are.
     """
     answer = await services.threads.slow(downloads.verify, services, model_type, variant, quick=quick, repair=repair)
     response.status_code = 202 if answer.run else 200

@@ -95,9 +95,11 @@ class Disk:
         except OSError as error:
             if error.errno in _FULL:
                 raise self.full(path, missing_bytes) from error
+            taken = isinstance(error, (FileExistsError, NotADirectoryError, IsADirectoryError))
+            cure = "Remove what stands in its place" if taken else "Check that the server's account may write there"
             raise ServerFault(
                 f"{path} can't be written: {error.strerror or type(error).__name__}.",
-                hint="Check that the server's account may write there, then start the download again.",
+                hint=f"{cure}, then start the download again.",
             ) from error
 
     def full(self, path: Path, missing_bytes: int) -> DiskFull:
@@ -121,7 +123,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The object in a record; empty where there is none, or a damaged one."""
     try:
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 

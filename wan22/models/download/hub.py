@@ -96,7 +96,7 @@ class Hub:
             following = response.links.get("next", {}).get("url")
             try:
                 content = response.json()
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise SourceFailed("it answers with something that is no listing", final=True) from error
             return content, self._own(response.url.join(following)) if following else None
 

@@ -20,6 +20,7 @@ from wan22.models.download import names
 Algorithm = Literal["sha256", "git-sha1"]
 
 _HEX = {"sha256": re.compile("[0-9a-f]{64}"), "git-sha1": re.compile("[0-9a-f]{40}")}
+_LARGEST = 1 << 53  # bytes: beyond what any disk has, and what JSON's numbers can tell exactly
 _COMMIT = re.compile("[0-9a-f]{40}")
 _UNTRUSTED = "Nothing was fetched. Check which repository and which hub the settings name; the listing can't be used."
 
@@ -78,7 +79,8 @@ def checked(path: Any, size: Any, algorithm: Any, digest: Any) -> WantedFile:
     fault = names.fault_of(path) if isinstance(path, str) else "it is no text"
     if fault:
         raise DownloadFailed(f"The listing has a file name that is refused, {path!r:.80}: {fault}.", hint=_UNTRUSTED)
-    sound = isinstance(size, int) and size >= 0 and algorithm in _HEX and isinstance(digest, str)
+    is_size = isinstance(size, int) and not isinstance(size, bool) and 0 <= size < _LARGEST
+    sound = is_size and algorithm in _HEX and isinstance(digest, str)
     if not sound or not _HEX[algorithm].fullmatch(digest):
         raise DownloadFailed(f"The listing has no usable size or hash for {path}.", hint=_UNTRUSTED)
     return WantedFile(path, size, algorithm, digest)

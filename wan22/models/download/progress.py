@@ -14,6 +14,7 @@ FileState = Literal["waiting", "checking", "fetching", "done", "failed"]
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 _WINDOW_S = 5.0
+_LULL_S = 1.0  # without a byte for longer, nothing was being fetched
 _TICK_S = 0.25  # bytes of one tick are one entry of the window
 
 
@@ -30,6 +31,14 @@ class FileProgress:
 
 
 @dataclass(frozen=True)
+class Traffic:
+    """What came over the network, and the seconds in which it did: no lulls, no hashing, no copies from a disk."""
+
+    fetched_bytes: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class DownloadProgress:
     """All files together, at one moment."""
 
@@ -37,6 +46,7 @@ class DownloadProgress:
     files: tuple[FileProgress, ...]
     fetched_bytes: int  # over the network or from a folder in this run, the ones that were given up too
     bytes_per_s: float  # over the last seconds; once it ended, as it was then
+    traffic: Traffic = Traffic()
 
     @property
     def size_bytes(self) -> int:
@@ -70,6 +80,7 @@ class Meter:
         self._state: State = "waiting"
         self._ended_at: float | None = None
         self._fetched = 0
+        self._traffic, self._arrived_at = Traffic(), clock.now()
         self._window: deque[tuple[float, int]] = deque([(clock.now(), 0)])  # when, and how many were fetched by then
 
     def snapshot(self) -> DownloadProgress:
@@ -77,7 +88,8 @@ class Meter:
         with self._lock:
             now = self._clock.now() if self._ended_at is None else self._ended_at
             self._forget(now)
-            return DownloadProgress(self._state, tuple(self._files.values()), self._fetched, self._speed(now))
+            files = tuple(self._files.values())
+            return DownloadProgress(self._state, files, self._fetched, self._speed(now), self._traffic)
 
     def enter(self, state: State) -> None:
         """The download as a whole is in that state from now on."""
@@ -102,6 +114,14 @@ class Meter:
         """A source did not give what it should."""
         with self._lock:
             self._files[path] = replace(self._files[path], retries=self._files[path].retries + 1)
+
+    def came(self, count: int) -> None:
+        """So many bytes came over the network just now."""
+        with self._lock:
+            now = self._clock.now()
+            passed_s = min(now - self._arrived_at, _LULL_S)
+            self._traffic = Traffic(self._traffic.fetched_bytes + count, self._traffic.seconds + passed_s)
+            self._arrived_at = now
 
     def got(self, path: str, count: int, done_bytes: int) -> None:
         """So many bytes came, and the file has so many now."""

@@ -65,6 +65,10 @@ class Source(Protocol):
     def name(self) -> str:
         """For people and for the records beside the parts; without anything secret."""
 
+    @property
+    def is_disk(self) -> bool:
+        """Whether it is a disk, where one wrong file says nothing of the others; a server is left for it."""
+
     def open(self, ask: Ask, web: Web) -> contextlib.AbstractContextManager[Answer]:
         """The answer, for the length of a block. Raises SourceFailed, also while its chunks are read."""
 
@@ -87,6 +91,11 @@ class HubSource:
         """The token, for the hub's own host alone."""
         return Key(self.endpoint, self.token)
 
+    @property
+    def is_disk(self) -> bool:
+        """It is none."""
+        return False
+
     def open(self, ask: Ask, web: Web) -> contextlib.AbstractContextManager[Answer]:
         """From the route of the listing's commit, wherever that redirects to."""
         return _over_http(Query(_resolve(self.endpoint, self.repository, ask), ask.headers, self.key), ask, web)
@@ -104,6 +113,11 @@ class MirrorSource:
         """The mirror's address."""
         return f"mirror {_shown(self.endpoint)}"
 
+    @property
+    def is_disk(self) -> bool:
+        """It is none."""
+        return False
+
     def open(self, ask: Ask, web: Web) -> contextlib.AbstractContextManager[Answer]:
         """From the same route as on the hub."""
         return _over_http(Query(_resolve(self.endpoint, self.repository, ask), ask.headers), ask, web)
@@ -120,6 +134,11 @@ class HttpFolder:
         """The folder's address."""
         return f"folder {_shown(self.url)}"
 
+    @property
+    def is_disk(self) -> bool:
+        """It is none."""
+        return False
+
     def open(self, ask: Ask, web: Web) -> contextlib.AbstractContextManager[Answer]:
         """From the folder's address and the file's path."""
         return _over_http(Query(f"{self.url.rstrip('/')}/{quote(ask.file.path)}", ask.headers), ask, web)
@@ -135,6 +154,11 @@ class LocalFolder:
     def name(self) -> str:
         """The folder's path."""
         return f"folder {self.path}"
+
+    @property
+    def is_disk(self) -> bool:
+        """It is one."""
+        return True
 
     @contextlib.contextmanager
     def open(self, ask: Ask, web: Web) -> Iterator[Answer]:
@@ -160,6 +184,11 @@ class Renamed:
     def name(self) -> str:
         """That of the source."""
         return self.source.name
+
+    @property
+    def is_disk(self) -> bool:
+        """Whether the source is one."""
+        return self.source.is_disk
 
     def open(self, ask: Ask, web: Web) -> contextlib.AbstractContextManager[Answer]:
         """Ask the source for the path that it knows."""
@@ -190,7 +219,7 @@ def _first_byte(response: httpx.Response, ask: Ask) -> int:
         _refuse_size(headers.get("Content-Length"), ask.file.size)
         return 0
     found = _RANGE.fullmatch(headers.get("Content-Range", ""))
-    if found is None or int(found[1]) != ask.start:
+    if found is None or found[1] != str(ask.start):
         raise SourceFailed("it answers with another range than it was asked for", final=True)
     _refuse_size(found[2], ask.file.size)
     return ask.start
@@ -205,8 +234,8 @@ def _refuse_another_file(headers: httpx.Headers, file: WantedFile) -> None:
 
 
 def _refuse_size(said: str | None, size: int) -> None:
-    if said is not None and said.isdecimal() and int(said) != size:
-        raise SourceFailed(f"its file has another size ({said} bytes)", final=True)
+    if said is not None and said.isdecimal() and (said.lstrip("0") or "0") != str(size):  # int refuses long ones
+        raise SourceFailed(f"its file has another size ({said:.20} bytes)", final=True)
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:
@@ -220,5 +249,8 @@ def _resolve(endpoint: str, repository: str, ask: Ask) -> str:
 
 def _shown(url: str) -> str:
     """The address without a user's name and password in it."""
-    parsed = httpx.URL(url)
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError):  # which asking for it tells
+        return url
     return f"{parsed.scheme}://{parsed.netloc.decode('ascii')}{parsed.path.rstrip('/')}"

@@ -110,19 +110,21 @@ class Transfer:
                 raise _IgnoresRange
             part.begin(hole[0], source.name, answer.etag)
             try:
-                self._take(source.name, part, gathered(self._wanted(answer, source.name, hole), answer.is_waiting))
+                self._take(source, part, gathered(self._wanted(answer, source.name, hole), answer.is_waiting))
             finally:
                 part.settle()
         left = part.first_hole()
         if left is not None and left[0] < hole[1]:
             raise SourceFailed("it ended early")
 
-    def _take(self, source: str, part: Part, blocks: Iterator[memoryview]) -> None:
+    def _take(self, source: Source, part: Part, blocks: Iterator[memoryview]) -> None:
         for block in blocks:
+            if not source.is_disk:
+                self._shared.meter.came(len(block))
             part.write(block)
             self._shared.meter.got(self._file.path, len(block), part.held)
-            self._shared.board.arrived(source)
-            self._failures.pop(source, None)
+            self._shared.board.arrived(source.name)
+            self._failures.pop(source.name, None)
 
     def _wanted(self, answer: Answer, source: str, hole: tuple[int, int]) -> Iterator[bytes]:
         """The answer's bytes inside the hole; what comes before it is there already, and passed over."""
@@ -181,7 +183,10 @@ class Transfer:
             self._blame(least.source, alone)
 
     def _blame(self, source: str, alone: bool) -> None:
-        if alone:
+        if alone and any(one.is_disk for one in self._shared.board.sources if one.name == source):
+            self._reasons[source] = "its file has other bytes"
+            self._doubted.clear()
+        elif alone:
             self._shared.board.shown_wrong(source)
             self._doubted.clear()
         else:

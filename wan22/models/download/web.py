@@ -79,8 +79,10 @@ class Web:
                 yield response
         except httpx.TimeoutException as error:
             raise SourceFailed("no byte came for too long") from error
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+        except (httpx.HTTPError, httpx.StreamError) as error:
             raise SourceFailed(f"the connection failed ({_words(error)})") from error
+        except (httpx.InvalidURL, UnicodeError) as error:  # the latter of a host that is no name
+            raise SourceFailed(f"its address can't be used ({_words(error)})", final=True) from error
 
     @contextlib.contextmanager
     def _following(self, query: Query) -> Iterator[httpx.Response]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from wan22.errors import BodyTooLarge, DiskFull, InvalidRequest, ServerFault, WrongState
+from wan22.models import looks
 from wan22.models.download.disk import free_bytes, has_room, no_room, publish
 from wan22.models.loras.files import PICKLES, SUFFIX, read
 from wan22.models.loras.names import safe_name
@@ -108,8 +109,9 @@ class Arrivals:
 
     def _taken(self, final: Path) -> Path | None:
         """What has that name; some systems don't tell cases apart, and a folder may be carried to one."""
-        entries = self._folder.iterdir() if self._folder.is_dir() else ()
-        return next((entry for entry in entries if entry.name.casefold() == final.name.casefold()), None)
+        return next(
+            (entry for entry in looks.entries(self._folder) if entry.name.casefold() == final.name.casefold()), None
+        )
 
 
 class Arrival:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wan22.errors import InvalidRequest
+from wan22.models import looks
 from wan22.models.loras.files import PICKLES, SUFFIX, LoraFile, read
 from wan22.models.loras.names import (
     Expert,
@@ -109,11 +110,11 @@ class Loras:
 
 
 def _in_folder(folder: Path) -> Iterator[_Found]:
-    root = _real(folder)
+    root = looks.real(folder)
     if root is None:
         return
     for path in _paths(root):
-        real = _real(path)
+        real = looks.real(path)
         inside = real is not None and real.is_relative_to(root)
         file = read(path) if inside else LoraFile(path, problem=_LINK)
         place = (*path.relative_to(root).parts[:-1], path.stem)
@@ -124,28 +125,13 @@ def _paths(root: Path) -> Iterator[Path]:
     """Files in a folder and the folders in it; those that are links are not entered, so that there is an end to it."""
     folders = [root]
     while folders:
-        for entry in _entries(folders.pop()):
+        for entry in looks.entries(folders.pop()):
             if entry.name.startswith("."):
                 continue  # what a system or a download keeps for itself
-            if entry.is_dir():
-                folders += [entry] if _real(entry) == entry else []
+            if looks.is_dir(entry):
+                folders += [entry] if looks.real(entry) == entry else []
             elif entry.suffix.lower() == SUFFIX or entry.suffix.lower() in PICKLES:
                 yield entry
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError:  # not ours to read: nothing is offered from there
-        return []
-
-
-def _real(path: Path) -> Path | None:
-    """Where a path leads, with all links followed; None if nowhere."""
-    try:
-        return path.resolve()
-    except (OSError, RuntimeError):  # RuntimeError: links in a circle, before Python 3.13
-        return None
 
 
 def _told(file: LoraFile) -> Expert | None:
