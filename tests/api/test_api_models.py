@@ -259,6 +259,21 @@ def test_a_full_verification_finds_what_a_quick_one_can_not(user: TestClient, se
     assert (status["state"], status["wrong"]) == ("corrupt", [{"path": BIG, "fault": "wrong content"}])
 
 
+def test_a_verification_is_of_the_weights_in_use(user: TestClient, server: Services) -> None:
+    asked: list[str] = []
+    real = server.models.in_use
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server.models, "in_use", lambda model: asked.append(real(model)) or "demo")
+        answer = user.post(f"{MODELS}/verify/ti2v-5b?quick=true")
+    assert (answer.status_code, answer.json()["wrong"], len(asked)) == (200, [], 1)
+
+
+def test_no_name_is_no_variant(user: TestClient) -> None:
+    for name in ("", "  ", "none"):
+        refused = user.post(f"{MODELS}/download", json={"model_type": "ti2v-5b", "variant": name})
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "variant")
+
+
 def test_weights_without_a_source_are_verified_and_not_repaired(user: TestClient) -> None:
     quick = user.post(f"{MODELS}/verify/ti2v-5b?variant=demo&quick=true")
     assert (quick.status_code, quick.json()["hashed"], quick.json()["wrong"]) == (200, True, [])

@@ -138,6 +138,8 @@ def test_verify_names_what_is_wrong_and_repair_mends_it(tmp_path: Path) -> None:
     assert found.stdout == f"{BIG}: wrong content\n"
     assert isinstance(found.exception, ModelCorrupt)
     assert "verify ti2v-5b --repair" in found.exception.hint
+    assert "TI2V-5B: corrupt." in models("status").stdout
+    assert "  dev: corrupt;" in models("status").stdout
     assert models("verify", "ti2v-5b", "--repair").exit_code == 0
     assert models("verify", "ti2v-5b").exit_code == 0
 

@@ -17,7 +17,7 @@ from support.single_files import describe, exported, file_names, files_of, put_d
 
 from wan22.errors import DownloadFailed, InvalidRequest, ModelCorrupt, ModelMissing, WrongState
 from wan22.models.catalogue import SPECS
-from wan22.models.check_plan import CheckPlan, plan_check
+from wan22.models.check_plan import CheckPlan, plan_check, refuse_what_is_lent
 from wan22.models.demo_weights import SHIPPED, SUMS
 from wan22.models.variants import Models
 from wan22.models.verification import Check, WrongFile, find_check
@@ -98,6 +98,30 @@ def test_comfyuis_files_are_compared_with_the_hub_and_never_written_to(hub: Loop
     assert everything(tmp_path / "ComfyUI") == before
     with pytest.raises(WrongState, match="a folder of ComfyUI"):
         plan.refuse_repair()
+
+
+def test_a_repair_mends_what_is_ours_and_tells_of_what_is_lent(hub: LoopbackHub, tmp_path: Path) -> None:
+    describe(tmp_path, "x-gguf", repository=GGUF)
+    shutil.copytree(SHIPPED / SPECS[T2V].slug, tmp_path / "models/t2v-A14B/bf16")
+    there, names = tmp_path / "ComfyUI/models/unet", file_names("x-gguf")
+    there.mkdir(parents=True)
+    shutil.copyfile(exported() / names["transformer"], there / names["transformer"])
+    found = weights(tmp_path, hub.endpoint, comfyui_dirs=[there.parent])
+    found.download(found.plan(T2V, "x-gguf")).run()
+    ours = tmp_path / "models/t2v-A14B/x-gguf/transformer_2" / names["transformer_2"]
+    spoil(ours)
+    spoil(there / names["transformer"])
+    plan = plan_check(found, T2V, "x-gguf")
+    plan.refuse_repair()
+    check = Check(plan.sought)
+    check.run()
+    check.remove_wrong()
+    assert (ours.exists(), (there / names["transformer"]).exists()) == (False, True)
+    found.download(found.plan(T2V, "x-gguf")).run()
+    assert ours.read_bytes() == (exported() / names["transformer_2"]).read_bytes()
+    with pytest.raises(ModelCorrupt, match="in a folder of another program") as told:
+        refuse_what_is_lent(check)
+    assert "Have that program fetch them again" in told.value.hint
 
 
 def test_a_conversion_is_compared_with_what_it_made(tmp_path: Path) -> None:

@@ -226,6 +226,12 @@ def test_a_damaged_manifest_is_no_manifest(hub: LoopbackHub, tmp_path: Path, har
     assert find_manifest(tmp_path) is None
 
 
+@pytest.mark.parametrize("size", [-1, 1 << 53, 10**400, True, "1", 1.0, None])
+def test_a_size_that_no_file_has_spoils_the_listing(size: object) -> None:
+    with pytest.raises(DownloadFailed, match="no usable size"):
+        checked("x.json", size, "sha256", "0" * 64)
+
+
 @pytest.mark.parametrize("oid", [None, "0" * 63, "Z" * 64, 5])
 def test_an_entry_without_a_usable_hash_spoils_the_listing(oid: object) -> None:
     with pytest.raises(DownloadFailed, match="no usable size or hash"):

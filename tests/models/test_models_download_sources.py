@@ -56,6 +56,9 @@ def test_the_hub_alone_brings_everything(servers: list[LoopbackHub], tmp_path: P
         Fault(wrong_bytes=True, without=("ETag", "Content-Length", "X-Repo-Commit")),
         Fault(redirect_to="http://127.0.0.1:1/nothing"),
         Fault(redirect_to="ftp://127.0.0.1/nothing"),
+        Fault(redirect_to="http://a..b/nothing"),
+        Fault(redirect_to="http://[/nothing"),
+        Fault(size_said="9" * 5_000),
     ],
     ids=str,
 )

@@ -16,6 +16,7 @@ from support.weight_files import holding
 from wan22.errors import DiskFull, DownloadFailed, WrongState
 from wan22.models.catalogue import SPECS
 from wan22.models.downloads import Downloads
+from wan22.models.last_speed import LastSpeed
 from wan22.models.run_status import RunStatus, event_of
 from wan22.models.variants import Models
 from wan22.models.verification import Check, WrongFile, find_check, hashed_at
@@ -105,6 +106,22 @@ def test_the_speed_of_the_last_download_is_known_to_a_later_server(house: House)
     assert later.bytes_per_s == house.downloads.bytes_per_s
     assert later.bytes_per_s
     assert later.bytes_per_s >= fastest
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[" * 100_000, '{"bytes_per_s": 1e-300}', '{"bytes_per_s": Infinity}', '{"bytes_per_s": true}']
+)
+def test_a_damaged_record_of_the_speed_is_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / ".wan22").mkdir()
+    (tmp_path / ".wan22/speed.json").write_text(content)
+    assert LastSpeed(tmp_path).find() is None
+
+
+@pytest.mark.parametrize("content", ['{"at": "2026-01-01", "wrong": []}', '{"at": 1}', "[" * 100_000, '{"at": "x"}'])
+def test_a_record_of_a_check_is_read_or_is_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / ".wan22").mkdir()
+    (tmp_path / ".wan22/checked.json").write_text(content)
+    assert (hashed_at(tmp_path) is None) == ("2026" not in content)
 
 
 def test_a_file_of_a_few_bytes_says_nothing_of_the_speed(house: House) -> None:

@@ -82,6 +82,15 @@ def test_later_runs_stay_at_the_commit_of_a_branch_that_the_first_met(hub: Loopb
     assert (listing.revision, listing.commit) == ("main", COMMIT)
 
 
+def test_another_revision_in_the_file_that_describes_it_is_moved_to(hub: LoopbackHub, home: Path) -> None:
+    found = weights(home, hub)
+    found.download(found.plan(T2V, "x-gguf")).run()
+    described, moved = home / "variants/x-gguf.toml", "d" * 40
+    text = described.read_text("utf-8")
+    described.write_text(text.replace("[variant.files]", f'revision = "{moved}"\n[variant.files]'))
+    assert weights(home, hub).plan(T2V, "x-gguf").listing.commit == moved
+
+
 def test_what_is_on_disk_already_is_not_fetched(hub: LoopbackHub, home: Path) -> None:
     bf16 = home / "models/t2v-A14B/bf16"
     shutil.copytree(SHIPPED / SPEC.slug, bf16)
@@ -118,6 +127,16 @@ def snapshot(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def test_what_came_from_a_disk_is_no_speed_of_the_line(hub: LoopbackHub, home: Path, snapshot: Path) -> None:
+    shutil.copyfile(OFFICIAL[VAE], snapshot / VAE)
+    (snapshot / "model_index.json").unlink()
+    found = weights(home, hub)
+    run = found.download(found.plan(T2V))
+    run.run()
+    assert run.progress().traffic.fetched_bytes == hub.sent() == OFFICIAL["model_index.json"].stat().st_size
+    assert found.last_speed.find() is None
+
+
 @pytest.mark.usefixtures("snapshot")
 def test_what_a_cache_has_of_a_commit_is_copied_and_the_rest_is_fetched(hub: LoopbackHub, home: Path) -> None:
     found = weights(home, hub)
@@ -133,7 +152,10 @@ def test_what_is_wrong_in_a_cache_is_found_by_its_hash_and_fetched(
     (snapshot / TRANSFORMER).write_bytes(content[:-1] + b"x")
     found = weights(home, hub)
     found.download(found.plan(T2V)).run()
-    assert hub.sent(TRANSFORMER) == len(content)
+    assert {path: hub.sent(path) for path in OFFICIAL if hub.sent(path)} == {
+        TRANSFORMER: len(content),
+        VAE: OFFICIAL[VAE].stat().st_size,
+    }
     assert (home / "models/t2v-A14B/dev" / TRANSFORMER).read_bytes() == content
 
 

@@ -65,6 +65,7 @@ class Fault:
     without: tuple[str, ...] = ()  # headers that are left out
     redirect_to: str | None = None
     etag: str | None = None
+    size_said: str | None = None  # of the whole file, in headers
     times: int | None = None
 
 
@@ -261,12 +262,16 @@ class _Handler(BaseHTTPRequestHandler):
             "Content-Length": "0",
             "X-Repo-Commit": COMMIT,
             "X-Linked-Etag": f'"{content.sha256}"',
-            "X-Linked-Size": str(content.size),
+            "X-Linked-Size": self._size_said(path) or str(content.size),
         }
         with state.lock:
             state.seen.append(Seen(self.server.server_address[1], f"redirect {path}", self._lower_headers()))
             missing = {name for fault in state.faults.get(path, []) for name in fault.without}
         self._head(302, headers, Fault(without=tuple(missing)))
+
+    def _size_said(self, path: str) -> str | None:
+        with self.server.state.lock:
+            return next((fault.size_said for fault in self.server.state.faults.get(path, []) if fault.size_said), None)
 
     def _lower_headers(self) -> dict[str, str]:
         return {name.lower(): value for name, value in self.headers.items()}
@@ -285,7 +290,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers |= {} if on_storage else {"X-Repo-Commit": COMMIT}
         partial = "Range" in self.headers and not fault.ignore_range and self._same(etag)
         if partial:
-            headers["Content-Range"] = f"bytes {start}-{end - 1}/{content.size}"
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{fault.size_said or content.size}"
         self._head(206 if partial else 200, headers, fault)
         self._body(path, content, (start, end), fault)
 
