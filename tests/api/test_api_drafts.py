@@ -86,7 +86,12 @@ def test_a_quantization_is_read_in_any_case_and_a_misspelt_one_is_told_the_neare
         ("seed", -1, "must be at least 0"),
         ("loras.0.weight", {"loras": [{"name": "a", "weight": 5}]}, "must be at most 4"),
         ("loras.0", {"loras": [7]}, "must be a name, or an object with one"),
-        ("loras.0.strength", {"loras": [{"name": "a", "strength": 1}]}, "is unknown; leave it out"),
+        ("loras.0.strength", {"loras": [{"name": "a", "strength": 1}]}, "is unknown; the known ones are name, weight"),
+        (
+            "loras.0.weight_hihg",
+            {"loras": [{"name": "a", "weight_hihg": 1}]},
+            'is unknown; did you mean "weight_high"?',
+        ),
         ("loras.0.name", {"loras": [{"weight": 1}]}, "is missing"),
         ("loras", {"loras": ["a"] * 9}, "may have at most 8; leave some out"),
         ("seed", 2**60, "must be at most 9007199254740991"),

@@ -143,6 +143,21 @@ def test_a_conversion_is_compared_with_what_it_made(tmp_path: Path) -> None:
     assert refused.value.hint == spoilt.value.hint.removesuffix(" Then send it again.")
 
 
+def test_what_was_found_wrong_in_a_conversion_is_made_again(tmp_path: Path) -> None:
+    source = small_model(tmp_path)
+    target = convert(source, "bf16")
+    shard, kept = sorted(target.glob("transformer/*.safetensors"))[0], target / VAE
+    good = {path: path.read_bytes() for path in (shard, kept)}
+    kept.unlink()
+    kept.write_bytes(good[kept])
+    for path in (shard, kept):
+        spoil(path)
+    assert len(wrong(plan_check(weights(tmp_path), TI2V, "bf16"))) == 2
+    assert convert(source, "bf16") == target
+    assert {path: path.read_bytes() for path in good} == good
+    assert wrong(plan_check(weights(tmp_path), TI2V, "bf16")) == []
+
+
 def test_what_a_conversion_had_made_before_it_was_stopped_keeps_its_hash(tmp_path: Path) -> None:
     source = small_model(tmp_path)
     target = convert(source, "bf16")

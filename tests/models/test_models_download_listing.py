@@ -150,20 +150,22 @@ def test_the_listing_goes_on_at_no_other_host(hub: LoopbackHub, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "said", "cure"),
     [
-        (Fault(status=404), "404"),
-        (Fault(status=401), "token"),
-        (Fault(status=403), "licence"),
-        (Fault(status=503), "503"),
+        (Fault(status=404), "404", "Check the repository and the revision"),
+        (Fault(status=401), "token", "WAN22_DOWNLOAD__TOKEN"),
+        (Fault(status=403), "licence", "Accept the licence"),
+        (Fault(status=503), "503", "Wait some minutes"),
     ],
     ids=str,
 )
-def test_without_hub_and_manifest_nothing_is_fetched(hub: LoopbackHub, tmp_path: Path, fault: Fault, said: str) -> None:
+def test_without_hub_and_manifest_nothing_is_fetched(
+    hub: LoopbackHub, tmp_path: Path, fault: Fault, said: str, cure: str
+) -> None:
     hub.fault("listing", fault)
     with pytest.raises(DownloadFailed, match=f"{said}.*has no manifest") as failure:
         find(hub, tmp_path)
-    assert "manifest.json" in failure.value.hint
+    assert cure in failure.value.hint
 
 
 def test_a_hub_that_is_busy_for_a_moment_is_asked_again(hub: LoopbackHub, tmp_path: Path) -> None:

@@ -8,11 +8,13 @@ from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from wan22.api.mistakes import CHARSET_CURE, is_hashtable, lost_its_letters
 from wan22.api.wording import field_errors, nearest_word, unknown
 from wan22.errors import FieldError, InvalidRequest
 from wan22.tasks import Draft
+from wan22.tasks.request import LoraUse
 
 KNOWN = tuple(Draft.model_fields)
 
@@ -60,7 +62,7 @@ def read_draft(fields: dict[str, Any]) -> Draft:
     try:
         draft = Draft.model_validate(kept)
     except ValidationError as error:
-        wrong += field_errors(error.errors(include_url=False), _dotted)
+        wrong += [_nested(one) for one in error.errors(include_url=False)]
         wrong += _under_one(kept)
     if wrong:
         raise InvalidRequest(wrong)
@@ -69,6 +71,15 @@ def read_draft(fields: dict[str, Any]) -> Draft:
 
 def _dotted(where: tuple[Any, ...]) -> str:
     return ".".join(str(part) for part in where if part != "[key]")
+
+
+def _nested(error: ErrorDetails) -> FieldError:
+    """One of pydantic's; of an unknown field of a LoRA with the nearest that there is."""
+    where = error["loc"]
+    if error["type"] == "extra_forbidden" and where[0] == "loras":
+        known = tuple(LoraUse.model_fields)
+        return unknown(_dotted(where), error["input"], known=known, nearest=nearest_word(str(where[-1]), known))
+    return field_errors([error], _dotted)[0]
 
 
 def _unknown(fields: dict[str, Any]) -> Iterator[FieldError]:

@@ -130,9 +130,10 @@ def obstacles_of(wish: Wish, spec: ModelSpec) -> Iterator[str]:
     yield from (f"{error.field}: {error.message}" for error in errors_of(Ask(draft, spec, image, None)))
     needed = vram_for(spec, render_of(spec, width, height, num_frames)).least
     if wish.vram_bytes is not None and wish.vram_bytes < needed:
+        smaller = "" if wish.vram_bytes < spec.min_vram_bytes else "ask for a smaller size or fewer frames, or "
         yield (
             f"vram_gb: {needed / GB:.1f} GB are needed for {num_frames} frames of {width}x{height}, there are "
-            f"{wish.vram_bytes / GB:.1f}: ask for a smaller size or fewer frames, or use a smaller model."
+            f"{wish.vram_bytes / GB:.1f}: {smaller}use a smaller model."
         )
 
 

@@ -27,6 +27,7 @@ from wan22.models.download.names import PART
 from wan22.models.download.pace import Clock
 from wan22.models.download.progress import Meter
 from wan22.models.files import size
+from wan22.models.verification import wrong_in
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -75,6 +76,8 @@ class Conversion:
         plan = self._plan
         if not plan.is_going_on():
             self._begin_anew()
+        for wrong in wrong_in(plan.target):
+            (plan.target / wrong.path).unlink(missing_ok=True)
         *others, index = plan.kept
         for kept in others:
             self._keep(kept)

@@ -16,6 +16,10 @@ from wan22.models.download.sources import HubSource
 from wan22.models.download.web import Query, SourceFailed, Web
 
 _COMMIT = re.compile("[0-9a-f]{40}")
+_UNREACHED = (
+    "Without the hub's hashes nothing can be checked, so nothing is fetched. Make the hub reachable once, and see that "
+    "download.hub is its address, or copy .wan22/manifest.json from a machine that has the model."
+)
 _MAX_PAGES = 1_000
 _STALL_S = 15.0
 
@@ -44,8 +48,7 @@ class Hub:
             raise DownloadFailed(
                 f"{self._source.name} does not list {self._source.repository} at {revision}, {error.reason}, "
                 f"and {target} has no manifest of it.",
-                hint="Without the hub's hashes nothing can be checked, so nothing is fetched. Make the hub reachable "
-                "once, or copy .wan22/manifest.json from a machine that has the model.",
+                hint=error.hint or _UNREACHED,
             ) from error
 
     def _kept(self, revision: str, target: Path) -> Listing | None:

@@ -17,14 +17,25 @@ from wan22.models.download.pace import Stop, retry_after_s
 _MAX_REDIRECTS = 8
 _CONNECT_S = 10.0
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # what another try may cure
+_PERMIT = "Put a token of the hub that may read it into download.token (WAN22_DOWNLOAD__TOKEN)."
+_REFUSALS = {
+    401: ("it wants a token, or another one (401)", _PERMIT),
+    403: (
+        "it refuses (403): the licence may have to be accepted on its page, or a token is needed",
+        f"Accept the licence on the repository's page, if it has one. {_PERMIT}",
+    ),
+    404: ("it does not have it (404)", "Check the repository and the revision, and that download.hub is the hub's."),
+    416: ("its file is shorter (416)", ""),
+}
 _PLAIN = {"Accept-Encoding": "identity", "User-Agent": "wan22"}  # bytes as they are: ranges count them
 
 
 class SourceFailed(Exception):
     """A source did not give what it was asked for; never leaves the package. `final`: asking again won't help."""
 
-    def __init__(self, reason: str, *, final: bool = False, retry_after_s: float | None = None) -> None:
+    def __init__(self, reason: str, *, final: bool = False, retry_after_s: float | None = None, hint: str = "") -> None:
         super().__init__(reason)
+        self.hint = hint  # the cure, where this reason has one of its own
         self.reason = reason
         self.final = final
         self.retry_after_s = retry_after_s
@@ -122,14 +133,9 @@ def _refuse(response: httpx.Response) -> None:
         return
     if status in _PASSING:
         wait_s = retry_after_s(response.headers.get("Retry-After"))
-        raise SourceFailed(f"it answered {status}", retry_after_s=wait_s)
-    reasons = {
-        401: "it wants a token, or another one (401)",
-        403: "it refuses (403): the licence may have to be accepted on its page, or a token is needed",
-        404: "it does not have it (404)",
-        416: "its file is shorter (416)",
-    }
-    raise SourceFailed(reasons.get(status, f"it answered {status}"), final=True)
+        raise SourceFailed(f"it answered {status}", retry_after_s=wait_s, hint="Wait some minutes, then ask again.")
+    reason, hint = _REFUSALS.get(status, (f"it answered {status}", ""))
+    raise SourceFailed(reason, final=True, hint=hint)
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
