@@ -27,6 +27,7 @@ _PICKLE = "Such files can run code when they are read, so that they never are; g
 _DAMAGED = "It is cut off, damaged or no safetensors file; download it again."
 _TOO_MANY = f"It names more than {MAX_TENSORS:,} tensors, which no LoRA has; remove it."
 _NO_LORA = "It has no LoRA layers; if it is a whole model, it belongs into that model's folder."
+_STRANGE = "Its keys are in no known format (the first is for a layer {name}); get it in ComfyUI's or diffusers'."
 _OTHER_KIND = "It is a LoKr or LoHa, and these are not read; use a LoRA."
 _BOTH_EXPERTS = "It holds both experts in one file; split it into two, named alike but for high_noise and low_noise."
 _NO_FLOATS = "Its {key} is of {kind}, which are no numbers of a LoRA; get the LoRA from its author again."
@@ -140,6 +141,11 @@ def _can_be_read(found: Meaning | None, kind: str) -> bool:
     return found is None or kind in _FLOATS or (found.part == "alpha" and kind in _WHOLE)
 
 
+def shown(layer: str) -> str:
+    """A layer's name from a file, as it can stand in a message."""
+    return re.sub(r"[^\w.-]", "?", layer[:60])
+
+
 class _Broken(Exception):
     """A layer is not whole; the text is the file's problem."""
 
@@ -155,9 +161,10 @@ def _understood(file: LoraFile, shapes: Shapes, metadata: Mapping[str, str]) -> 
     except _Broken as broken:
         return replace(file, problem=str(broken))
     file = replace(file, layers=layers, foreign=_foreign(said), second=experts == {True})
-    if not layers and not file.foreign:
+    if not layers:
         other = any(kind in key for key in shapes for kind in _OTHER_KINDS)
-        return replace(file, problem=_OTHER_KIND if other else _NO_LORA)
+        strange = _STRANGE.format(name=shown(file.foreign[0])) if file.foreign else _NO_LORA
+        return replace(file, problem=_OTHER_KIND if other else strange)
     return replace(file, notes=tuple(_notes(said, layers)))
 
 

@@ -6,13 +6,12 @@ Loads nothing; that the layers were really injected is for the loader to see.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from wan22.errors import ModelCorrupt
-from wan22.models.loras.files import LoraFile, LoraLayer
+from wan22.models.loras.files import LoraFile, LoraLayer, shown
 from wan22.models.loras.folders import Lora
 from wan22.models.loras.keys import in_block
 from wan22.models.variants import Variant
@@ -115,7 +114,5 @@ def _wrong(layer: LoraLayer, transformer: Transformer) -> str:
 
 
 def _foreign(file: LoraFile) -> str:
-    name = re.sub(r"[^\w.-]", "?", file.foreign[0][:60])
-    if not file.layers:
-        return f"Its keys are in no known format (the first is for a layer {name}); get it in ComfyUI's or diffusers'."
+    name = shown(file.foreign[0])
     return f"It has {len(file.foreign)} layers that no LoRA is put on here, such as {name}; {_CURE}"
