@@ -68,6 +68,9 @@ def test_a_misspelt_room_in_the_environment_is_an_error(monkeypatch: pytest.Monk
         ("[server]\nprot = 1\n", "server.prot"),
         ("[sever]\nport = 1\n", "sever"),
         ("[server]\nport = 70000\n", "server.port"),
+        ('[download]\nhub = "not a url"\n', r"download\.hub .*an address must be as https://HOST"),
+        ('[download]\nhub = "http://["\n', r"download\.hub"),
+        ('[download]\nmirrors = ["ftp://mirror"]\n', r"download\.mirrors .*an address must be as https://HOST"),
         ("[server\n", "wan22.toml"),
     ],
 )

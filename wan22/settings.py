@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -170,6 +171,15 @@ class DownloadSettings(Room):
     parallel: int = Field(default=4, ge=1, le=16, description="Files at a time.")
     max_bytes_per_s: int | None = Field(default=None, ge=1_000, description="Of all files together; no limit if unset.")
     stall_s: float = Field(default=30.0, gt=0, description="Seconds without a byte, after which another is asked.")
+
+    @field_validator("hub", "mirrors")
+    @classmethod
+    def _addressed(cls, said: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for address in (said,) if isinstance(said, str) else said:
+            parts = urlsplit(address)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError("an address must be as https://HOST")
+        return said
 
 
 class DeviceSettings(Room):
