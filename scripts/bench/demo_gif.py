@@ -25,7 +25,7 @@ PROMPTS = (
     "a purple square shrinking on a green background",
     "a white triangle moving left on a blue background",
     "an orange ball falling in the snow",
-    "A cat walking in a garden, cinematic lighting",
+    "a blue star growing on a white background",
 )
 COLUMNS, GAP, MILLISECONDS = 3, 4, 90
 
