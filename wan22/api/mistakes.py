@@ -17,7 +17,10 @@ FILE_CURE = (
 )
 CONVERT_CURE = "In PowerShell, make the body with `@{ … } | ConvertTo-Json -Depth 10`."
 MULTIPART_CURE = "Send a picture as the part `image` of a multipart form, or as base64 in the JSON field `image`."
-DEFAULT_HINT = 'Send a JSON object such as {"model_type": "T2V-A14B", "prompt": "a cat"}; `/docs` has examples.'
+DEFAULT_HINT = (
+    'Send a JSON object, for a video such as {"model_type": "T2V-A14B", "prompt": "a cat"}; `/docs` has an example for '
+    "each call."
+)
 
 _BY_TEXT: tuple[tuple[str, str], ...] = (
     (r"\s*\Z", f"The body is empty. {DEFAULT_HINT}"),
@@ -74,7 +77,7 @@ def hint_for_value(value: Any) -> str:
     if isinstance(value, str) and value.lstrip().startswith("{"):
         return "The body was turned into JSON twice; once is enough."
     if isinstance(value, list):
-        return "Send one object; for several videos of one prompt there is `num_videos`, else submit one by one."
+        return "Send one object a call; for several videos of one prompt there is `num_videos`."
     return DEFAULT_HINT
 
 
