@@ -140,7 +140,11 @@ def test_what_came_from_a_disk_is_no_speed_of_the_line(hub: LoopbackHub, home: P
 @pytest.mark.usefixtures("snapshot")
 def test_what_a_cache_has_of_a_commit_is_copied_and_the_rest_is_fetched(hub: LoopbackHub, home: Path) -> None:
     found = weights(home, hub)
-    found.download(found.plan(T2V)).run()
+    plan = found.plan(T2V)
+    vae_bytes = OFFICIAL[VAE].stat().st_size
+    assert plan.missing_bytes - plan.cached_bytes == vae_bytes
+    assert plan.seconds_at(1000.0) == vae_bytes / 1000
+    found.download(plan).run()
     assert [path for path in OFFICIAL if hub.sent(path)] == [VAE]
     assert found.models.describe(T2V).path == home / "models/t2v-A14B/dev"
 

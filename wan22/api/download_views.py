@@ -88,6 +88,7 @@ class DownloadPlanView(View):
     target: str = Field(description="The folder that its files come into.")
     size_bytes: int = Field(description="Of all files that loading reads.")
     missing_bytes: int = Field(description="Still to fetch.")
+    cached_bytes: int = Field(description="Of these, in another program's cache, from where they are copied.")
     free_bytes: int = Field(description="On that folder's disk.")
     fits: bool = Field(description="Whether they fit and leave some space; if not, a download is refused.")
     bytes_per_s: float | None = Field(description="The last download's speed; null before the first.")

@@ -187,6 +187,8 @@ def _said(plan: WeightsPlan, last_speed: float | None) -> str:
     if not missing:
         return f"All {len(plan.files)} files are in {plan.target}; they are checked."
     rest = f"{size_words(plan.missing_bytes)} in {len(missing)} of {len(plan.files)} files to fetch"
+    if plan.cached_bytes:
+        rest += f", {size_words(plan.cached_bytes)} of them in another program's cache,"
     seconds = plan.seconds_at(last_speed)
     time = "" if seconds is None else f", {time_words(seconds)} at the last download's speed"
     return f"{rest} into {plan.target}{time}; {size_words(plan.free_bytes)} are free."

@@ -32,6 +32,7 @@ from wan22.models.download import (
     make_plan,
 )
 from wan22.models.download.manifest import find_manifest
+from wan22.models.files import size
 from wan22.models.in_turn import InTurn
 from wan22.models.last_speed import LastSpeed
 from wan22.models.shelf import rest_of
@@ -87,7 +88,8 @@ class Weights:
             raise InvalidRequest(wrong)
         found = self.known(model_type)[variant]
         plans = {"folder": self._plan_folder, "files": self._plan_files, "lora": self._plan_lora}
-        return WeightsPlan(found, plans[found.layout](found))
+        made = plans[found.layout](found)
+        return WeightsPlan(found, made, sum(map(self._cached_bytes, made)))
 
     def download(self, plan: WeightsPlan, source: str | None = None) -> InTurn:
         """A download of what is planned, ready to run, which asks `source` first.
@@ -105,6 +107,14 @@ class Weights:
         there = {plan.variant.place_of(component): file.path for component, file in plan.variant.files.items()}
         runs = [Download(one, self._sources(one.listing, source, there), options) for one in plan.plans]
         return InTurn(runs, on_end=self.last_speed.keep)
+
+    def _cached_bytes(self, plan: DownloadPlan) -> int:
+        """Bytes of missing files that another program's cache has in their size, so that they are copied first."""
+        cached = self._models.shelf.elsewhere.snapshot(plan.listing.repository, plan.listing.commit)
+        if cached is None:
+            return 0
+        found = (one for one in plan.files if size(cached / one.file.path) == one.file.size)
+        return sum(one.missing_bytes for one in found)
 
     def known(self, model_type: ModelType) -> Mapping[str, VariantSpec]:
         """All variants of a model and all LoRAs for it, by name."""

@@ -16,6 +16,7 @@ class WeightsPlan:
 
     variant: VariantSpec
     plans: tuple[DownloadPlan, ...]
+    cached_bytes: int = 0  # of those that are missing: another program's cache has them, from where they are copied
 
     @property
     def listing(self) -> Listing:
@@ -39,7 +40,7 @@ class WeightsPlan:
 
     @property
     def missing_bytes(self) -> int:
-        """Bytes still to fetch."""
+        """Bytes still to come, `cached_bytes` among them."""
         return sum(plan.missing_bytes for plan in self.plans)
 
     @property
@@ -54,7 +55,7 @@ class WeightsPlan:
 
     def seconds_at(self, bytes_per_s: float | None) -> float | None:
         """How long the fetching would take at a speed, as the last one; None where it is not known."""
-        return self.missing_bytes / bytes_per_s if bytes_per_s else None
+        return (self.missing_bytes - self.cached_bytes) / bytes_per_s if bytes_per_s else None
 
     def refuse_what_does_not_fit(self) -> None:
         """Raises DiskFull with both figures unless `fits`."""

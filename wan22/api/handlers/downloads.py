@@ -155,6 +155,7 @@ def view_plan(model_type: ModelType, plan: WeightsPlan, bytes_per_s: float | Non
         target=str(plan.target),
         size_bytes=plan.size_bytes,
         missing_bytes=plan.missing_bytes,
+        cached_bytes=plan.cached_bytes,
         free_bytes=plan.free_bytes,
         fits=plan.fits,
         bytes_per_s=bytes_per_s,
