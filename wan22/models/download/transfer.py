@@ -23,7 +23,7 @@ from wan22.models.download.web import SourceFailed, Web
 logger = logging.getLogger(__name__)
 
 _BLOCK = 1 << 20
-_HOLD_S = 0.1
+_HOLD_S = 0.1  # a limit of the speed shows in steps no longer than that
 
 
 @dataclass(frozen=True)
