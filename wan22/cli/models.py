@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Annotated
 
 import typer
@@ -45,7 +43,9 @@ LOOK_S = 0.2
 
 Named = Annotated[str, typer.Argument(metavar="MODEL", help="t2v-a14b, i2v-a14b or ti2v-5b.")]
 Wanted = Annotated[str, typer.Option("--variant", help="Which weights, by a name that `wan22 models status` lists.")]
-Of = Annotated[str | None, typer.Option("--variant", help="Which weights; by default those in use, or the official.")]
+Checked = Annotated[
+    str | None, typer.Option("--variant", help="Which weights; by default those in use, or the official.")
+]
 First = Annotated[
     str | None, typer.Option("--source", help="Ask this one first: hub, mirror-1, folder-1 … of the settings.")
 ]
@@ -97,7 +97,7 @@ def download(
 @models.command()
 def verify(
     model: Named,
-    variant: Of = None,
+    variant: Checked = None,
     quick: Annotated[bool, typer.Option("--quick", help="Look at sizes and headers alone: seconds.")] = False,
     repair: Annotated[bool, typer.Option("--repair", help="Fetch what is wrong again.")] = False,
     config: Config = None,
@@ -196,28 +196,21 @@ def _said(plan: WeightsPlan, last_speed: float | None) -> str:
 
 def _watch(run: Run) -> None:
     """Run it with bars on a terminal; Ctrl+C keeps what is there and leaves."""
-    ended: Future[None] = Future()  # and no join: Ctrl+C in one makes Python up to 3.12 take the thread for ended
-    threading.Thread(target=_carry_out, args=(run.run, ended), name="wan22-models").start()
-    try:
-        with _Bars(Console(stderr=True)) as bars:
-            while not wait([ended], LOOK_S).done:
+    with ThreadPoolExecutor(1, thread_name_prefix="wan22-models") as pool:
+        ended = pool.submit(run.run)
+        try:
+            with _Bars(Console(stderr=True)) as bars:
+                # no join: Ctrl+C in one makes Python up to 3.12 take a thread that runs for ended
+                while not wait([ended], LOOK_S).done:
+                    bars.show(run.progress())
                 bars.show(run.progress())
-            bars.show(run.progress())
-    except KeyboardInterrupt:
-        run.cancel()
+        except KeyboardInterrupt:
+            run.cancel()
     try:
         ended.result()
     except Cancelled as error:
         typer.echo(f"Stopped. {error.hint}", err=True)
         raise typer.Exit(130) from None
-
-
-def _carry_out(work: Callable[[], None], ended: Future[None]) -> None:
-    try:
-        work()
-        ended.set_result(None)
-    except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
-        ended.set_exception(error)
 
 
 class _Bars:

@@ -20,7 +20,6 @@ from wan22.models.parts import Parts
 from wan22.models.rules import model_type_of
 from wan22.models.shelf import Shelf, VariantReport
 from wan22.models.specs import DEMO, OFFICIAL
-from wan22.models.verification import WrongFile
 from wan22.settings import ModelsSettings
 from wan22.tasks import Draft, ModelType
 from wan22.tasks.request import EIGHT_BITS
@@ -56,11 +55,6 @@ class Variant:
         ComfyUI's fp8 can be widened, since it is read by our own hand.
         """
         return self.precision if self.precision in EIGHT_BITS and self.parts.config is None else None
-
-    @property
-    def wrong(self) -> tuple[WrongFile, ...]:
-        """Files that a verification found wrong and that were not touched since."""
-        return self.parts.wrong
 
     def transformer_config(self) -> Mapping[str, object]:
         """The config.json of its transformers. Raises ModelCorrupt if it can't be read."""
@@ -195,9 +189,9 @@ class Models:
         return self._real(model_type, ready) if ready else None
 
     def _unspoilt(self, variant: Variant) -> Variant:
-        if not variant.wrong:
+        if not variant.parts.wrong:
             return variant
-        model, first = variant.spec.model_type, variant.wrong[0]
+        model, first = variant.spec.model_type, variant.parts.wrong[0]
         raise ModelCorrupt(
             f"{first.path} of {model.value} ({variant.name}) was found with {first.fault} and not touched since.",
             hint=f"{variant.mend} Then send it again.",

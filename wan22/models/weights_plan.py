@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wan22.models.catalogue import VariantSpec
 from wan22.models.download import DownloadPlan, Listing, PlannedFile
-from wan22.models.download.disk import has_room, no_room
+from wan22.models.download.disk import has_room, refuse_without_room
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,4 @@ class WeightsPlan:
 
     def refuse_what_does_not_fit(self) -> None:
         """Raises DiskFull with both figures unless `fits`."""
-        if not self.fits:
-            raise no_room(
-                self.listing.repository,
-                self.target,
-                missing_bytes=self.missing_bytes,
-                free_bytes=self.free_bytes,
-                hint="Nothing was fetched. Free space, or name a folder on another disk first in models.models_dirs.",
-            )
+        refuse_without_room(self.listing.repository, self)

@@ -204,7 +204,7 @@ def _weights(services: Services, model_type: ModelType) -> Weights:
 def _state(variant: Variant) -> State:
     if variant.is_demo:
         return "demo"
-    return "corrupt" if variant.wrong else "ready"
+    return "corrupt" if variant.parts.wrong else "ready"
 
 
 def _device(services: Services) -> Device:

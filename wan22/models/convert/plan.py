@@ -13,7 +13,7 @@ from wan22.models import files
 from wan22.models.convert.layout import MAX_SHARD, Kind, Layout, Shard, layout_of
 from wan22.models.convert.slices import check_source
 from wan22.models.convert.source import StoredTensor, find_tensors, weight_files
-from wan22.models.download.disk import Disk, has_room, no_room, read_json, standing
+from wan22.models.download.disk import Disk, has_room, read_json, refuse_without_room, standing
 from wan22.models.download.manifest import OURS
 from wan22.models.download.names import PART
 from wan22.models.eight_bit import stored_bits
@@ -77,14 +77,7 @@ class ConversionPlan:
 
     def refuse_what_does_not_fit(self) -> None:
         """Raises DiskFull with both figures unless `fits`."""
-        if not self.fits:
-            raise no_room(
-                "The conversion",
-                self.target,
-                missing_bytes=self.missing_bytes,
-                free_bytes=self.free_bytes,
-                hint="Nothing was written. Free space, or name a folder on another disk first in models.models_dirs.",
-            )
+        refuse_without_room("The conversion", self, undone="Nothing was written.")
 
 
 def make_plan(

@@ -74,6 +74,38 @@ def no_room(what: str, target: Path, *, missing_bytes: int, free_bytes: int, hin
     )
 
 
+class Room(Protocol):
+    """A plan that brings bytes into a folder."""
+
+    @property
+    def target(self) -> Path:
+        """The folder."""
+
+    @property
+    def missing_bytes(self) -> int:
+        """Bytes that it brings."""
+
+    @property
+    def free_bytes(self) -> int:
+        """Bytes that are free there."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether the disk takes them and keeps some space free."""
+
+
+def refuse_without_room(what: str, plan: Room, *, undone: str = "Nothing was fetched.") -> None:
+    """Raises DiskFull with both figures where a plan for models does not fit."""
+    if not plan.fits:
+        raise no_room(
+            what,
+            plan.target,
+            missing_bytes=plan.missing_bytes,
+            free_bytes=plan.free_bytes,
+            hint=f"{undone} Free space, or name a folder on another disk first in models.models_dirs.",
+        )
+
+
 def open_part(path: Path) -> RandomFile:
     """The file at `path`, made if need be, for writing anywhere in it."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)

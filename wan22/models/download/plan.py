@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wan22.errors import DownloadFailed
-from wan22.models.download.disk import Disk, has_room, no_room
+from wan22.models.download.disk import Disk, has_room, refuse_without_room
 from wan22.models.download.listing import Listing, WantedFile
 from wan22.models.download.manifest import Verified
 from wan22.models.download.part import recorded_pieces
@@ -48,14 +48,7 @@ class DownloadPlan:
 
     def refuse_what_does_not_fit(self) -> None:
         """Raises DiskFull with both figures unless `fits`."""
-        if not self.fits:
-            raise no_room(
-                self.listing.repository,
-                self.target,
-                missing_bytes=self.missing_bytes,
-                free_bytes=self.free_bytes,
-                hint="Nothing was fetched. Free space, or name a folder on another disk first in models.models_dirs.",
-            )
+        refuse_without_room(self.listing.repository, self)
 
 
 def make_plan(listing: Listing, chosen: Listing, target: Path, *, disk: Disk | None = None) -> DownloadPlan:

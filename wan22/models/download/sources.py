@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, ClassVar, Protocol
 from urllib.parse import quote
 
 import httpx
@@ -77,6 +77,7 @@ class Source(Protocol):
 class HubSource:
     """The hub itself: the one source that has a token, and whose listing is believed."""
 
+    is_disk: ClassVar[bool] = False
     repository: str
     endpoint: str = HUB
     token: SecretStr | None = None
@@ -91,11 +92,6 @@ class HubSource:
         """The token, for the hub's own host alone."""
         return Key(self.endpoint, self.token)
 
-    @property
-    def is_disk(self) -> bool:
-        """It is none."""
-        return False
-
     def open(self, ask: Ask, web: Web) -> contextlib.AbstractContextManager[Answer]:
         """From the route of the listing's commit, wherever that redirects to."""
         return _over_http(Query(_resolve(self.endpoint, self.repository, ask), ask.headers, self.key), ask, web)
@@ -105,6 +101,7 @@ class HubSource:
 class MirrorSource:
     """Another server with the hub's routes; it has no place for a token."""
 
+    is_disk: ClassVar[bool] = False
     repository: str
     endpoint: str
 
@@ -112,11 +109,6 @@ class MirrorSource:
     def name(self) -> str:
         """The mirror's address."""
         return f"mirror {_shown(self.endpoint)}"
-
-    @property
-    def is_disk(self) -> bool:
-        """It is none."""
-        return False
 
     def open(self, ask: Ask, web: Web) -> contextlib.AbstractContextManager[Answer]:
         """From the same route as on the hub."""
@@ -127,17 +119,13 @@ class MirrorSource:
 class HttpFolder:
     """A folder behind any web server, with the files in it as in the repository."""
 
+    is_disk: ClassVar[bool] = False
     url: str
 
     @property
     def name(self) -> str:
         """The folder's address."""
         return f"folder {_shown(self.url)}"
-
-    @property
-    def is_disk(self) -> bool:
-        """It is none."""
-        return False
 
     def open(self, ask: Ask, web: Web) -> contextlib.AbstractContextManager[Answer]:
         """From the folder's address and the file's path."""
@@ -148,17 +136,13 @@ class HttpFolder:
 class LocalFolder:
     """A folder on this machine or on a share, with the files in it as in the repository."""
 
+    is_disk: ClassVar[bool] = True
     path: Path
 
     @property
     def name(self) -> str:
         """The folder's path."""
         return f"folder {self.path}"
-
-    @property
-    def is_disk(self) -> bool:
-        """It is one."""
-        return True
 
     @contextlib.contextmanager
     def open(self, ask: Ask, web: Web) -> Iterator[Answer]:
