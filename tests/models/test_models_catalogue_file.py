@@ -261,8 +261,9 @@ def test_the_shipped_variants_are_sound(model_type: ModelType) -> None:
     assert weights | {FEW_STEP} <= set(VARIANTS[model_type])
     assert list(VARIANTS[model_type])[-1] == "demo"
     for variant in VARIANTS[model_type].values():
-        unseen = variant.repository == "Kijai/WanVideo_comfy"
-        assert variant.licence == (None if unseen else "Apache-2.0")
+        assert variant.licence == "Apache-2.0"
+        if variant.repository not in (None, "Kijai/WanVideo_comfy"):
+            assert re.fullmatch("[0-9a-f]{40}", variant.revision), "a name of a branch says nothing of the bytes"
         assert (variant.layout != "folder") == bool(variant.files)
         for component, file in variant.files.items():
             assert fault_of(file.path) is None
