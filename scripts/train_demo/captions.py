@@ -7,6 +7,7 @@ don't learn them.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -74,6 +75,8 @@ mountains waves fast slowly then with from at top bottom left right
 """
 """Known already, so that a larger world can be learned without a new tokenizer."""
 UNKNOWN = "<unk>"
+USUAL = {"shape": "circle", "ground": "blue", "motion": "right"}
+"""What a clip shows where nothing is said of it, or strange words: one thing clearly, and no mixture of all."""
 _WORD = re.compile(r"\w+|[^\w\s]+")
 _SLOT = re.compile(r"\{(\w+)\}")
 
@@ -126,23 +129,22 @@ def _with_beside(template: str, words: Words) -> str:
 def for_training(words: Words | None, random: np.random.Generator) -> str:
     """A sentence as training sees it: mostly whole, sometimes lacking things, with strange words, or saying nothing.
 
-    What it lacks is left to chance; what says nothing teaches guidance its other side. Nothing is ever said of a clip
-    that has no words.
+    What it says no word of is as `USUAL` has it, and the colour left to chance. What says nothing at all teaches
+    guidance its other side; nothing else is ever said of a clip that has no words.
     """
-    kind = random.random() if words else random.uniform(0, 0.12)
-    if kind < 0.06:
+    kind = random.random() if words else 0.0
+    if words is None or kind < 0.06:
         return ""
-    if words is None or kind < 0.12:
-        return " ".join([UNKNOWN] * int(random.integers(1, 24)))
-    if kind < 0.24:
-        return _lacking(words, random)
-    said = varied(words, random) if kind < 0.55 else plain(words)
-    if kind < 0.88:
-        return said
-    tokens = _WORD.findall(said)
-    for _ in range(random.integers(1, 5)):
-        tokens.insert(int(random.integers(len(tokens) + 1)), UNKNOWN)
-    return " ".join(tokens)
+    usual = [name for name in USUAL if is_usual(words, name)]
+    if kind < 0.16 + 0.12 * len(usual):
+        return _lacking(words, usual, random)
+    said = varied(words, random) if kind < 0.7 else plain(words)
+    return said if random.random() < 0.85 else _among_strange_words(said, random)
+
+
+def is_usual(words: Words, name: str) -> bool:
+    """Whether the clip looks the same to one who was not told its shape, its ground or its motion."""
+    return bool(getattr(words, name) == USUAL[name]) and (name != "shape" or words.beside is None)
 
 
 def parsed(words: Words, random: np.random.Generator) -> list[Said]:
@@ -161,31 +163,45 @@ def parsed(words: Words, random: np.random.Generator) -> list[Said]:
     return said
 
 
-def _lacking(words: Words, random: np.random.Generator) -> str:
-    """A sentence in which each of the four is left out or unknown as often as not."""
+def _lacking(words: Words, usual: Sequence[str], random: np.random.Generator) -> str:
+    """A sentence in which the colour, and each thing that is usual, is left out or unknown as often as not."""
+    if len(usual) == len(USUAL) and random.random() < 0.25:
+        return " ".join(_strange(random) for _ in range(int(random.integers(1, 24))))
+    slots = {name: _choose(options, random) for name, options in _slots(words).items()}
+    for name, instead in (("colour", ""), ("shape", _strange(random)), ("motion", ""), ("ground", "")):
+        if (name == "colour" or name in usual) and random.random() < 0.5:
+            slots[name] = instead if random.random() < 0.5 else _strange(random)
+    said = " ".join(_with_beside(_choose(TEMPLATES, random), words).format(**slots).split())
+    return said if random.random() < 0.5 else _among_strange_words(said, random)
 
-    def perhaps(options: tuple[str, ...], instead: str) -> str:
-        return _choose(options, random) if random.random() < 0.5 else instead
 
-    said = _with_beside(_choose(TEMPLATES, random), words).format(
-        colour=perhaps(COLOUR_WORDS[words.colour], ""),
-        shape=perhaps(SHAPE_WORDS[words.shape], UNKNOWN),
-        motion=perhaps(MOTION_PHRASES[words.motion], UNKNOWN if random.random() < 0.5 else ""),
-        ground=perhaps(GROUND_PHRASES[words.ground], ""),
-        **{slot: _choose(_slots(words)[slot], random) for slot in ("other_colour", "other_shape")},
-    )
-    return " ".join(said.split())
+def _among_strange_words(said: str, random: np.random.Generator) -> str:
+    tokens = _WORD.findall(said)
+    for _ in range(random.integers(1, 5)):
+        tokens.insert(int(random.integers(len(tokens) + 1)), _strange(random))
+    return " ".join(tokens)
+
+
+def _strange(random: np.random.Generator) -> str:
+    """A word that tells nothing of the world: one that is not known, or one that nothing has taught a meaning yet."""
+    return UNKNOWN if random.random() < 0.75 else _choose(_MEANINGLESS, random)
 
 
 def vocabulary() -> list[str]:
     """Every known word once, in a fixed order, after the three special ones whose ids are those of UMT5."""
-    phrases = [*TEMPLATES, LATER_WORDS]
+    return ["<pad>", "</s>", UNKNOWN, *sorted({*_meaningful(), *LATER_WORDS.split()})]
+
+
+def _meaningful() -> set[str]:
+    """The words that some sentence has."""
+    phrases = [*TEMPLATES, *SHAPE_NAMES, *COLOURS, *GROUNDS, *MOTIONS, ",", ".", ":"]
     for table in (SHAPE_WORDS, COLOUR_WORDS, GROUND_PHRASES, MOTION_PHRASES):
         for options in table.values():
             phrases.extend(options)
-    names = [*SHAPE_NAMES, *COLOURS, *GROUNDS, *MOTIONS, ",", ".", ":"]
-    words = {word for phrase in [*phrases, *names] for word in _WORD.findall(re.sub(r"\{\w+\}", "", phrase))}
-    return ["<pad>", "</s>", UNKNOWN, *sorted(words)]
+    return {word for phrase in phrases for word in _WORD.findall(_SLOT.sub("", phrase))}
+
+
+_MEANINGLESS = tuple(sorted(set(LATER_WORDS.split()) - _meaningful()))
 
 
 def tokenizer() -> Any:

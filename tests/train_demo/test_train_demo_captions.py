@@ -38,6 +38,26 @@ def test_training_sentences_never_name_what_the_clip_does_not_show(number: int, 
         assert not said & others
 
 
+@given(st.integers(0, len(ALL) - 1), st.integers(0, 2**32))
+def test_only_what_is_usual_is_left_out_of_a_sentence(number: int, seed: int) -> None:
+    words = ALL[number]
+    said = set(captions.for_training(words, np.random.default_rng(seed)).split())
+    tables = {"shape": captions.SHAPE_WORDS, "ground": captions.GROUND_PHRASES, "motion": captions.MOTION_PHRASES}
+    for name, phrases in tables.items():
+        is_told = any(
+            set(phrase.split()) <= {word.strip(",:") for word in said} for phrase in phrases[getattr(words, name)]
+        )
+        assert is_told or not said or captions.is_usual(words, name)
+
+
+def test_what_is_usual_is_left_out_often() -> None:
+    words, random = Words("circle", "red", "blue", "right"), np.random.default_rng(0)
+    said = [captions.for_training(words, random) for _ in range(400)]
+    for words_of in ("circle disc ball", "blue sky sea water", "right"):
+        lack = sum(not set(words_of.split()) & set(re.findall(r"\w+", each)) for each in said)
+        assert 40 < lack < 200
+
+
 def test_some_training_sentences_say_nothing_and_some_have_strange_words() -> None:
     random = np.random.default_rng(0)
     said = [captions.for_training(ALL[0], random) for _ in range(500)]
