@@ -29,6 +29,7 @@ from wan22.orchestrator.residency import ModelKey, Residency, Resident
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.loader import preload
 from wan22.pipelines.process import prepare_process, use_threads
+from wan22.pipelines.prompt_cache import PromptCache
 from wan22.queue.claim import Claim
 from wan22.queue.feed import Feed
 from wan22.queue.queue import Queue
@@ -76,7 +77,10 @@ class Runtime:
         closing.callback(self.downloads.close)
         self.residency = self._make_residency(closing)
         self.planner = Planner(self.models, self.settings.device, probe, loras=self.loras)
-        self._orchestrator = Orchestrator(self.models, self.residency, self.outputs, self.uploads, loras=self.loras)
+        prompts = PromptCache(storage.prompts_dir, storage.prompt_cache_bytes)
+        self._orchestrator = Orchestrator(
+            self.models, self.residency, self.outputs, self.uploads, loras=self.loras, prompts=prompts
+        )
         runner = painter(self.outputs) if painter else self._run
         self.worker = Worker(self.queue, runner, warm_up=None if painter else self._warm_up)
 

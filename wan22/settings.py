@@ -52,6 +52,11 @@ class StorageSettings(Room):
         ge=0,
         description="New tasks are refused when less is free on the disk of `home`.",
     )
+    prompt_cache_bytes: int = Field(
+        default=500_000_000,
+        ge=0,
+        description="Disk for embedded prompts, which spare loading the text encoder; 0 keeps none.",
+    )
 
     @field_validator("home")
     @classmethod
@@ -72,6 +77,11 @@ class StorageSettings(Room):
     def uploads_dir(self) -> Path:
         """Input pictures, by the hash of their content."""
         return self.home / "uploads"
+
+    @property
+    def prompts_dir(self) -> Path:
+        """Embedded prompts, by the hash of their words."""
+        return self.home / "cache" / "prompts"
 
     @property
     def loras_dir(self) -> Path:

@@ -22,6 +22,7 @@ from wan22.orchestrator.orchestrator import Orchestrator, key_of
 from wan22.orchestrator.planning import Planner
 from wan22.orchestrator.residency import Residency
 from wan22.pipelines.loaded import LoadedModel
+from wan22.pipelines.prompt_cache import NO_CACHE, PromptCache
 from wan22.queue.claim import Claim
 from wan22.queue.feed import Feed
 from wan22.queue.queue import Queue
@@ -33,7 +34,7 @@ from wan22.tasks import Draft, ModelType, Silent
 class Studio:
     """An orchestrator with all that it needs, over one folder."""
 
-    def __init__(self, home: Path, demos: Path = SHIPPED) -> None:
+    def __init__(self, home: Path, demos: Path = SHIPPED, prompts: PromptCache = NO_CACHE) -> None:
         self.home = home
         self.store = Store.open(None)
         self.queue = Queue(self.store, Feed(self.store), QueueSettings())
@@ -41,7 +42,7 @@ class Studio:
         self.outputs = Outputs(home / "outputs")
         self.residency: Residency[LoadedModel] = Residency(10**9, lambda what, key: None)
         loras, uploads = Loras((home / "loras",)), Uploads(home / "uploads")
-        self.orchestrator = Orchestrator(models, self.residency, self.outputs, uploads, loras=loras)
+        self.orchestrator = Orchestrator(models, self.residency, self.outputs, uploads, loras=loras, prompts=prompts)
         self._planner = Planner(models, DeviceSettings(precision="fp32"), probe, loras=loras)
 
     def claim(self, **changes: object) -> Claim:
@@ -59,8 +60,8 @@ class Studio:
 
 
 @contextmanager
-def opened(home: Path, demos: Path = SHIPPED) -> Iterator[Studio]:
-    studio = Studio(home, demos)
+def opened(home: Path, demos: Path = SHIPPED, prompts: PromptCache = NO_CACHE) -> Iterator[Studio]:
+    studio = Studio(home, demos, prompts)
     yield studio
     studio.residency.close()
     studio.store.close()
@@ -159,3 +160,15 @@ def test_a_lora_that_has_gone_fails_its_task_and_not_the_next(studio: Studio) ->
         run(studio, claim)
     assert studio.files() == []
     assert run(studio, studio.claim()) == ["0.mp4"]
+
+
+def test_a_prompt_that_was_embedded_before_spares_the_text_encoder_and_changes_nothing(tmp_path: Path) -> None:
+    prompts = PromptCache(tmp_path / "prompts", 10**6)
+    with opened(tmp_path, prompts=prompts) as studio:
+        first = content(studio)
+        (resident,) = studio.residency.residents()
+        assert resident.model.pipeline.text_encoder is not None
+        studio.residency.drop(resident.key)
+        assert content(studio) == first
+        (resident,) = studio.residency.residents()
+        assert resident.model.pipeline.text_encoder is None

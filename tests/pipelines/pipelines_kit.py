@@ -90,7 +90,10 @@ def plan_of(**changes: Any) -> Plan:
 
 
 def load_from(folder: Path, model_type: ModelType, **changes: Any) -> LoadedModel:
-    return load(folder, model_type, plan=plan_of(**changes), reporter=Recorder(), cure=demo_weights.CURE)
+    """The model with all its parts."""
+    model = load(folder, model_type, plan=plan_of(**changes), reporter=Recorder(), cure=demo_weights.CURE)
+    model.bring_text_encoder(Recorder())
+    return model
 
 
 def latents_of(

@@ -24,6 +24,7 @@ from wan22.pipelines.adapters import Adapter, put_on
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.loader import load
 from wan22.pipelines.phases import decode, denoise, encode_image, encode_text
+from wan22.pipelines.prompt_cache import NO_CACHE, PromptCache
 from wan22.queue.reporter import RunReporter
 from wan22.tasks import Artifact, ImageRef, ModelType, Phase, Plan, Reporter, Task
 
@@ -49,8 +50,10 @@ class Orchestrator:
         uploads: Uploads,
         *,
         loras: Loras | None = None,
+        prompts: PromptCache = NO_CACHE,
     ) -> None:
         self._models = models
+        self._prompts = prompts
         self._loras = loras or Loras(())
         self._residency = residency
         self._outputs = outputs
@@ -78,11 +81,13 @@ class Orchestrator:
 
         Does nothing where it is there. Raises ModelMissing, ModelCorrupt, OutOfMemory, and Cancelled by the reporter.
         """
-        return self._residency.hold(*self._wanted(model_type, plan, reporter))
+        resident = self._residency.hold(*self._wanted(model_type, plan, reporter))
+        resident.model.bring_text_encoder(reporter)
+        return resident
 
     def _make(self, model: LoadedModel, task: Task, fence: int, reporter: RunReporter) -> tuple[Artifact, ...]:
         request, render = task.request, task.plan.render
-        text = encode_text(model, request, reporter)
+        text = encode_text(model, request, reporter, self._prompts)
         picture, last_picture = self._open(request.image), self._open(request.last_image)
         image = encode_image(model, request, render, picture, last_picture, reporter=reporter)
         made = []

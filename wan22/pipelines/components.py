@@ -39,6 +39,15 @@ class Width:
     bits: str | None = None  # int8 or fp8
 
 
+def check_headers(places: Parts, name: str) -> None:
+    """Compare what the weight files of a component say of themselves with its config.json, before any is read.
+
+    Raises ModelCorrupt, as `read_component` does.
+    """
+    if name not in ("scheduler", "tokenizer"):
+        check_structure(places.place(name), name, _network_class(name))
+
+
 def read_component(places: Parts, name: str, index: dict[str, Any], width: Width) -> Any:
     """The component `name` of a model, on the CPU and ready to run, as wide as that.
 
@@ -53,7 +62,6 @@ def read_component(places: Parts, name: str, index: dict[str, Any], width: Width
             return _tokenizer(place, index)
         if place.is_file():
             return read_transformer(place, places.config or {}, _torch_dtype(width.dtype), bits=width.bits)
-        check_structure(place, name, _network_class(name))
         return _network(place, name, width)
     except ModelCorrupt:
         raise

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from wan22.pipelines.preview import PreviewMap
-from wan22.tasks import ModelType
+from wan22.tasks import ModelType, Reporter
 
 
 @dataclass(eq=False)
@@ -17,10 +18,12 @@ class LoadedModel:
     model_type: ModelType
     device: str  # what computes: cpu, cuda:0 or mps
     dtypes: dict[str, str]  # fp32, bf16 or fp16 of transformer, text_encoder and vae
-    size_bytes: int  # of all weights, wherever they wait
+    size_bytes: int  # of all weights, wherever they wait, and of the text encoder while that is still on disk
     text: Any = field(repr=False)  # the pipeline from text alone; None for I2V-A14B
     image: Any = field(repr=False)  # the pipeline from pictures and text; None for T2V-A14B
     preview_map: PreviewMap | None = field(repr=False)  # how latents look, roughly; None where the VAE allows none
+    text_stamp: str  # another one where the same prompt may be embedded otherwise
+    read_text_encoder: Callable[[Reporter], Any] = field(repr=False)
 
     @property
     def pipeline(self) -> Any:
@@ -36,6 +39,16 @@ class LoadedModel:
     def experts(self) -> tuple[Any, ...]:
         """The transformers: high-noise and low-noise, or the only one."""
         return tuple(expert for expert in (self.pipeline.transformer, self.pipeline.transformer_2) if expert)
+
+    def bring_text_encoder(self, reporter: Reporter) -> None:
+        """Load the text encoder unless it is there: only the first prompt that is new needs it.
+
+        Raises ModelCorrupt, OutOfMemory, and Cancelled by the reporter.
+        """
+        if self.pipeline.text_encoder is None:
+            encoder = self.read_text_encoder(reporter)
+            for pipeline in filter(None, (self.text, self.image)):
+                pipeline.register_modules(text_encoder=encoder)
 
     def reset_peak(self) -> None:
         """Start measuring the GPU memory that a run takes at most."""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +16,8 @@ from wan22.errors import ModelCorrupt, ModelMissing
 from wan22.models.catalogue import SPECS
 from wan22.models.eight_bit import held_bytes, is_any_narrow
 from wan22.models.parts import Parts
-from wan22.pipelines.components import Width, read_component, read_index
+from wan22.models.variants import DTYPE_BYTES
+from wan22.pipelines.components import Width, check_headers, read_component, read_index
 from wan22.pipelines.latents import transformer_channels
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.memory import names_oom
@@ -23,6 +29,7 @@ from wan22.tasks.request import EIGHT_BITS
 
 __all__ = ["LoadedModel", "load", "preload"]
 
+TEXT_ENCODER = "text_encoder"
 _CURE_OF_OOM = "Close what else uses memory, ask for quantization int8 or fp8, or for TI2V-5B, the smallest model."
 
 
@@ -37,7 +44,8 @@ def preload() -> None:
 def load(where: Path | Parts, model_type: ModelType, *, plan: Plan, reporter: Reporter, cure: str = "") -> LoadedModel:
     """The model of these parts, or in a folder of diffusers layout, placed and in the precision that the plan says.
 
-    `cure` ends the message about weights that are absent or damaged.
+    The text encoder is only looked at: `LoadedModel.bring_text_encoder` loads it. `cure` ends the message about weights
+    that are absent or damaged.
 
     Raises ModelMissing if there is nothing, ModelCorrupt naming the component that is absent, damaged or of another
     model, OutOfMemory, and Cancelled between components.
@@ -46,38 +54,78 @@ def load(where: Path | Parts, model_type: ModelType, *, plan: Plan, reporter: Re
     if not places.folder.is_dir():
         raise ModelMissing(f"{model_type.value} is not in {places.folder}. {cure}")
     be_quiet()
-    try:
-        index, parts = _read_all(places, model_type, plan, reporter)
-        _check_kind(model_type, index, parts)
-    except ModelCorrupt as error:
-        told = f"{model_type.value} in {places.folder}: {error.detail}. {cure}"
-        raise ModelCorrupt(told) from error
-    return _assemble(model_type, plan, index, parts)
+    source = _Source(places, model_type, plan, cure)
+    with source.telling():
+        parts = source.read_all(reporter)
+        _check_kind(model_type, source.index, parts)
+    return _assemble(source, parts)
 
 
-def _read_all(
-    places: Parts, model_type: ModelType, plan: Plan, reporter: Reporter
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The index and every component, each placed as soon as it is read; progress is by bytes on disk."""
-    names = SPECS[model_type].components
-    if missing := places.missing(names):
-        raise ModelCorrupt(f"it lacks {', '.join(missing)}")
-    index = read_index(places.index)
-    sizes = {name: places.size_bytes(name) for name in names}
-    parts: dict[str, Any] = {}
-    for name in names:
+@dataclass(frozen=True)
+class _Source:
+    """What is read, and how it is to be in memory."""
+
+    places: Parts
+    model_type: ModelType
+    plan: Plan
+    cure: str
+
+    @cached_property
+    def index(self) -> dict[str, Any]:
+        """The content of model_index.json."""
+        return read_index(self.places.index)
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Where the weights are and what mends them, in the error about what is wrong with them."""
+        try:
+            yield
+        except ModelCorrupt as error:
+            told = f"{self.model_type.value} in {self.places.folder}: {error.detail}. {self.cure}"
+            raise ModelCorrupt(told) from error
+
+    def read_all(self, reporter: Reporter) -> dict[str, Any]:
+        """Every component but the text encoder, each placed as soon as it is read; progress is by bytes on disk."""
+        names = SPECS[self.model_type].components
+        if missing := self.places.missing(names):
+            raise ModelCorrupt(f"it lacks {', '.join(missing)}")
+        for name in names:
+            check_headers(self.places, name)
+        names = tuple(name for name in names if name != TEXT_ENCODER)
+        sizes = {name: self.places.size_bytes(name) for name in names}
+        parts: dict[str, Any] = {}
+        for name in names:
+            reporter.check()
+            parts[name] = self.read(name)
+            reporter.progress(sum(sizes[done] for done in parts) / sum(sizes.values()))
+        return parts
+
+    @names_oom("loading the text encoder", cure=_CURE_OF_OOM)
+    def read_text_encoder(self, reporter: Reporter) -> Any:
+        """The text encoder, placed."""
         reporter.check()
-        parts[name] = read_component(places, name, index, _width(name, plan))
-        _place(name, parts[name], plan)
-        reporter.progress(sum(sizes[done] for done in parts) / sum(sizes.values()))
-    return index, parts
+        with self.telling():
+            return self.read(TEXT_ENCODER)
+
+    def read(self, name: str) -> Any:
+        """One component, placed."""
+        part = read_component(self.places, name, self.index, _width(name, self.plan))
+        _place(name, part, self.plan)
+        return part
+
+    @property
+    def text_stamp(self) -> str:
+        """Of all that an embedded prompt depends on."""
+        dtype, device = self.plan.precision[TEXT_ENCODER], self.plan.device.partition(":")[0]
+        read_by = (f"{name} {version(name)}" for name in ("torch", "diffusers", "transformers"))
+        return " ".join((self.places.stamp(("tokenizer", TEXT_ENCODER)), dtype, device, *read_by))
 
 
 def _width(name: str, plan: Plan) -> Width:
     """As the plan says; a plan of an earlier version has no word for what is calculated in."""
     dtype = plan.precision.get(name.removesuffix("_2"), "fp32")
     if dtype in EIGHT_BITS:
-        return Width(plan.compute or plan.precision["text_encoder"], dtype)
+        return Width(plan.compute or plan.precision[TEXT_ENCODER], dtype)
     return Width(dtype)
 
 
@@ -107,7 +155,7 @@ def _stream(name: str, part: Any, device: str) -> None:
     # never for torchao's: where each layer is pinned in turn, diffusers keeps no copy of them to come back to
     tight = not is_any_narrow(part) and 2 * held_bytes(part) > psutil.virtual_memory().available
     level: dict[str, Any] = {"offload_type": "leaf_level"}
-    if name == "text_encoder":
+    if name == TEXT_ENCODER:
         level = {"offload_type": "block_level", "num_blocks_per_group": 1, "block_modules": ["encoder"]}
     apply_group_offloading(part, torch.device(device), use_stream=on_cuda, low_cpu_mem_usage=on_cuda and tight, **level)
 
@@ -123,13 +171,14 @@ def _check_kind(model_type: ModelType, index: dict[str, Any], parts: dict[str, A
         raise ModelCorrupt("model_index.json has no boundary_ratio between the two transformers")
 
 
-def _assemble(model_type: ModelType, plan: Plan, index: dict[str, Any], parts: dict[str, Any]) -> LoadedModel:
+def _assemble(source: _Source, parts: dict[str, Any]) -> LoadedModel:
     """The pipelines over the components. Two share them all; the scheduler too, since each run brings its own."""
-    classes = staged_classes()
+    classes, model_type, plan = staged_classes(), source.model_type, source.plan
     settings = {
         **parts,
+        TEXT_ENCODER: None,
         "transformer_2": parts.get("transformer_2"),
-        "boundary_ratio": index.get("boundary_ratio"),
+        "boundary_ratio": source.index.get("boundary_ratio"),
         "expand_timesteps": model_type is ModelType.TI2V_5B,  # its first frame's tokens are at another timestep
     }
     text = None if model_type is ModelType.I2V_A14B else classes.text(**settings)
@@ -137,12 +186,16 @@ def _assemble(model_type: ModelType, plan: Plan, index: dict[str, Any], parts: d
     for pipeline in (text, image):
         if pipeline:
             pipeline.set_progress_bar_config(disable=True)
+    width = {TEXT_ENCODER: DTYPE_BYTES[plan.precision[TEXT_ENCODER]]}
     return LoadedModel(
         model_type=model_type,
         device=plan.device,
         dtypes=dict(plan.precision),
-        size_bytes=sum(held_bytes(part) for part in parts.values() if hasattr(part, "parameters")),
+        size_bytes=sum(held_bytes(part) for part in parts.values() if hasattr(part, "parameters"))
+        + source.places.loaded_bytes((TEXT_ENCODER,), width),
         text=text,
         image=image,
         preview_map=fit_preview_map(parts["vae"]),
+        text_stamp=source.text_stamp,
+        read_text_encoder=source.read_text_encoder,
     )
