@@ -73,7 +73,7 @@ PLAN: dict[str, Any] = {
     },
     "optimizations": [],
     "choices": [{"what": "offload", "choice": "group", "why": "the weights are larger than the GPU's memory"}],
-    "predicted_peak_vram_bytes": None,
+    "predicted_peak_vram_bytes": 4_001_049_333,
 }
 
 OUTPUT: dict[str, Any] = {
@@ -89,6 +89,28 @@ OUTPUT: dict[str, Any] = {
     "size_bytes": 1482113,
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "seed": 3141592653,
+}
+
+ESTIMATE: dict[str, Any] = {
+    "request": REQUEST,
+    "plan": PLAN,
+    "forecast": {
+        "phases": [
+            {"phase": phase, "seconds": seconds, "vram_bytes": vram, "ram_bytes": 68_515_787_008}
+            for phase, seconds, vram in (
+                ("text_encode", 0.9, 4_001_049_333),
+                ("denoise", 808.2, 3_527_305_284),
+                ("decode", 6.2, 1_670_578_735),
+            )
+        ],
+        "total_s": 815.3,
+        "peak_vram_bytes": 4_001_049_333,
+        "peak_ram_bytes": 68_515_787_008,
+        "fits": "yes",
+        "basis": "published",
+        "said": "About 14 min by the published figures of the RTX 4080, without writing the file; 3.7 GiB of 16.0 GiB "
+        "of VRAM and 63.8 GiB of 128 GiB of RAM.",
+    },
 }
 
 QUEUED: dict[str, Any] = {

@@ -57,16 +57,17 @@ KEY_HEADER = {
 }
 
 
-def _submit_body(example: dict[str, Any], form: dict[str, Any]) -> dict[str, Any]:
+def _submit_body(example: dict[str, Any], form: dict[str, Any], *, headers: Sequence[Any] = (KEY_HEADER,)) -> Any:
     content = {
         "application/json": {"schema": {"$ref": _SCHEMAS + "Draft"}, "example": example},
         "multipart/form-data": {"schema": {"$ref": _SCHEMAS + "DraftForm"}, "example": form},
     }
-    return {"parameters": [KEY_HEADER], "requestBody": {"required": True, "content": content}}
+    return {"parameters": list(headers), "requestBody": {"required": True, "content": content}}
 
 
 SUBMIT_BODY = _submit_body(examples.SUBMIT, examples.FORM)
 ENHANCED_BODY = _submit_body(examples.ENHANCED, examples.ENHANCED_FORM)
+ESTIMATE_BODY = _submit_body(examples.SUBMIT, examples.FORM, headers=())
 
 ACCEPTED_HEADERS = {
     "Location": {"schema": {"type": "string"}, "description": "Path of the task."},

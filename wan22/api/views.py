@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSche
 
 from wan22.api.problems import BY_CODE, Problem
 from wan22.api.services import Services
-from wan22.tasks import Artifact, Event, Failure, ModelType, Phase, Plan, Request, Status, Task, Timings
+from wan22.tasks import Artifact, Event, Failure, Forecast, ModelType, Phase, Plan, Request, Status, Task, Timings
 
 TASKS = "/api/v1/generation"
 
@@ -75,6 +75,14 @@ class TaskView(View):
     started_at: UtcTime | None = Field(description="When its last run began; null before.")
     finished_at: UtcTime | None = Field(description="When it came to its end; null before.")
     error: Problem | None = Field(description="Why it failed, as a problem.")
+
+
+class EstimateView(View):
+    """What a task would take, without being one."""
+
+    request: Request = Field(description="As understood, with every default filled in.")
+    plan: Plan = Field(description="How it would be carried out, each choice with its reason.")
+    forecast: Forecast = Field(description="Seconds and memory by phase, and whether it fits.")
 
 
 class TaskPage(View):

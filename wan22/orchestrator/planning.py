@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from wan22.errors import FieldError, InvalidRequest
 from wan22.hardware.choose import (
@@ -22,9 +22,11 @@ from wan22.models.loras.folders import Loras
 from wan22.models.loras.uses import choice_of, errors_of
 from wan22.models.presets import with_fast
 from wan22.models.resolve import resolve
-from wan22.models.variants import Models, Variant
+from wan22.models.size import nearest_size
+from wan22.models.variants import DTYPE_BYTES, Models, Variant
+from wan22.orchestrator.forecasting import Weights, forecast
 from wan22.settings import DeviceSettings
-from wan22.tasks import Choice, Draft, ImageRef, LoraUse, ModelType, Plan, Request
+from wan22.tasks import Choice, Draft, Forecast, ImageRef, LoraUse, ModelType, Parts, Plan, Request
 from wan22.tasks.request import EIGHT_BITS
 
 SEED_BITS = 32
@@ -51,10 +53,12 @@ class Planner:
         image: ImageRef | None = None,
         last_image: ImageRef | None = None,
         choose_model: bool = False,
+        must_fit: bool = True,
     ) -> tuple[Request, Plan]:
         """The request with every default filled in, and how it will be done.
 
         `choose_model`: a model that the draft leaves out is chosen from the inputs, and is the plan's first choice.
+        `must_fit`: what would run out of memory is refused, with the nearest that would not.
         Raises InvalidRequest naming each wrong field, ModelMissing if the asked-for weights are not on disk, and
         ConfigurationError if the configured device is not there.
         """
@@ -66,13 +70,34 @@ class Planner:
         wrong = self._wrong_loras(draft.loras or (), variant)
         request = resolve(draft, variant, image=image, last_image=last_image, pick_seed=_pick_seed, wrong=wrong)
         plan = self.plan(request, variant)
+        foretold = self._forecast(request, plan, variant)
+        if must_fit and foretold.fits == "no":
+            raise self._too_large(request, variant, foretold)
         first = tuple(one for one in (choice, preset) if one)
-        return request, plan.model_copy(update={"choices": (*first, *plan.choices)})
+        found = {"choices": (*first, *plan.choices), "predicted_peak_vram_bytes": foretold.peak_vram_bytes}
+        return request, plan.model_copy(update=found)
 
     def default(self, model_type: ModelType) -> Plan:
         """The plan of a task that names this model and leaves all else out. Raises as `prepare` does."""
         image = _ANY_IMAGE if SPECS[model_type].takes_image == "always" else None
         return self.prepare(Draft(model_type=model_type, prompt="anything"), image=image)[1]
+
+    def forecast(self, request: Request, plan: Plan, seen: Parts | None = None) -> Forecast:
+        """What the plan will take; `seen`: the seconds of its parts, where such work has been done here.
+
+        Raises ModelMissing and ModelCorrupt where the weights have gone since.
+        """
+        return self._forecast(request, plan, self._models.named(request.model_type, plan.variant), seen)
+
+    def _forecast(self, request: Request, plan: Plan, variant: Variant, seen: Parts | None = None) -> Forecast:
+        width = {part: DTYPE_BYTES[name] for part, name in plan.precision.items()}
+        text_encoder, transformers, vae = (
+            variant.parts.loaded_bytes(names, width)
+            for names in (("text_encoder",), variant.spec.transformers, ("vae",))
+        )
+        weights = Weights(text_encoder, transformers, len(variant.spec.transformers), vae)
+        reserve = self._settings.vram_reserve_bytes
+        return forecast(request, plan, self._probe(), weights, reserve_bytes=reserve, seen=seen)
 
     def plan(self, request: Request, variant: Variant) -> Plan:
         """How `request` will be carried out with the weights of `variant` on this machine.
@@ -114,6 +139,15 @@ class Planner:
             ),
         )
 
+    def _too_large(self, request: Request, variant: Variant, foretold: Forecast) -> InvalidRequest:
+        """What is said of a request that can't fit: fewer frames if that is enough, else a smaller size, if that is."""
+        for smaller, cure in _smaller(request):
+            if self._forecast(smaller, self.plan(smaller, variant), variant).fits != "no":
+                field = "num_frames" if smaller.num_frames < request.num_frames else "width"
+                return InvalidRequest.of(field, f"{foretold.said} {cure}", getattr(request, field))
+        cure = "Ask for quantization int8, or for TI2V-5B, the smallest model."
+        return InvalidRequest.of("model_type", f"{foretold.said} {cure}", request.model_type.value)
+
     def _wrong_loras(self, uses: Sequence[LoraUse], variant: Variant) -> list[FieldError]:
         return list(errors_of(uses, self._loras, transformer_of(variant))) if uses else []
 
@@ -134,6 +168,15 @@ def _model_for(image: ImageRef | None, last_image: ImageRef | None) -> Choice:
     if image is not None:
         return Choice(what="model", choice=ModelType.I2V_A14B.value, why="there is an image to begin with")
     return Choice(what="model", choice=ModelType.T2V_A14B.value, why="there is a text and no image")
+
+
+def _smaller(request: Request) -> Iterator[tuple[Request, str]]:
+    """Requests for less, the nearest first, each with the words that ask for it."""
+    for frames in range((request.num_frames - 2) // 4 * 4 + 1, 0, -4):
+        yield request.model_copy(update={"num_frames": frames}), f"Ask for {frames} frames."
+    for share in (0.75, 0.5, 0.25):
+        width, height = nearest_size(round(share * request.width), round(share * request.height))
+        yield request.model_copy(update={"width": width, "height": height}), f"Ask for {width}x{height}."
 
 
 def _kept_otherwise(variant: Variant, precision: Precision) -> str | None:

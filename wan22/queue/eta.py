@@ -20,24 +20,13 @@ def pace_of(request: Request, plan: Plan) -> str:
 
 
 def work_of(request: Request, plan: Plan) -> Parts:
-    """What all outputs of a task need, in the units of `Parts`.
-
-    Guidance over 1 takes a second pass through the transformer in each step; of two experts the mean counts, since
-    where one hands over to the other depends on the schedule.
-    """
-    scales = [scale for scale in (request.guidance_scale, request.guidance_scale_2) if scale is not None]
-    passes = sum(2 if scale > 1 else 1 for scale in scales) / len(scales)
-    steps = max(1.0, request.steps * _share_of_steps(request))
+    """What all outputs of a task need, in the units of `Parts`."""
     render = plan.render
     rendered = float(request.num_videos * render.width * render.height * render.num_frames)
     delivered = float(request.num_videos * render.output_width * render.output_height * len(render.keep))
-    return Parts(denoise=steps * passes * rendered, decode=rendered, encode=delivered, rest=1.0)
-
-
-def _share_of_steps(request: Request) -> float:
-    """The share of the steps whose noise is at most `strength`: sigma = shift t / (1 + (shift - 1) t), solved for t."""
-    strength, shift = request.strength, request.flow_shift
-    return 1.0 if strength is None else strength / (shift - (shift - 1) * strength)
+    return Parts(
+        denoise=request.steps_taken * request.passes_a_step * rendered, decode=rendered, encode=delivered, rest=1.0
+    )
 
 
 def seconds_of(timings: Timings) -> Parts | None:

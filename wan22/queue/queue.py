@@ -24,7 +24,7 @@ from wan22.queue.reporter import RunReporter
 from wan22.queue.submission import Key, Room, accept, check_room, find_submitted, new_task
 from wan22.settings import QueueSettings
 from wan22.store import Store, Tables
-from wan22.tasks import Artifact, Failure, ModelType, Plan, Request, Run, Status, Task
+from wan22.tasks import Artifact, Failure, ModelType, Parts, Plan, Request, Run, Status, Task
 
 logger = logging.getLogger(__name__)
 
@@ -188,6 +188,10 @@ class Queue:
         if not work or waiting_s is None or None in running_s:
             return None
         return waiting_s + sum(seconds for seconds in running_s if seconds)
+
+    def seconds_of(self, request: Request, plan: Plan) -> Parts | None:
+        """How long such a task runs, by those that ran before; None where there was none."""
+        return self._pace.seconds_for(pace_of(request, plan), work_of(request, plan))
 
     def refers_to(self, upload_id: str) -> bool:
         """Whether any task's request names that stored picture."""

@@ -1,6 +1,7 @@
 """Frozen values that travel through the whole server: what was asked, what became of it, what happened on the way.
 
 `request` is what a caller said and what the server understood; `plan` how it will be done; `parts` how much that is;
+`forecast` what it will take;
 `task` the record; `run` how it went, in short; `status` the allowed moves; `event` and `artifact` what a run gives out;
 `reporter` how a run speaks while it goes on.
 Nothing here reads a file, a clock or the environment.
@@ -8,6 +9,7 @@ Nothing here reads a file, a clock or the environment.
 
 from wan22.tasks.artifact import Artifact, name_to_keep
 from wan22.tasks.event import Event, EventType
+from wan22.tasks.forecast import Forecast, PhaseForecast
 from wan22.tasks.parts import Parts
 from wan22.tasks.plan import Choice, Plan, Render
 from wan22.tasks.reporter import Reporter, Silent
@@ -24,11 +26,13 @@ __all__ = [
     "Event",
     "EventType",
     "Failure",
+    "Forecast",
     "ImageRef",
     "LoraUse",
     "ModelType",
     "Parts",
     "Phase",
+    "PhaseForecast",
     "Plan",
     "Render",
     "Reporter",

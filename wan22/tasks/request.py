@@ -186,6 +186,21 @@ class Request(BaseModel):
     metadata: dict[str, Any] = Field(default_factory=dict, description="The caller's own, as it was sent.")
 
     @property
+    def passes_a_step(self) -> float:
+        """Through a transformer. Guidance over 1 takes a second one; of two experts the mean counts, since where one
+        hands over to the other depends on the schedule.
+        """
+        scales = [scale for scale in (self.guidance_scale, self.guidance_scale_2) if scale is not None]
+        return sum(2 if scale > 1 else 1 for scale in scales) / len(scales)
+
+    @property
+    def steps_taken(self) -> float:
+        """Steps whose noise is at most `strength`: sigma = shift t / (1 + (shift - 1) t), solved for t; at least 1."""
+        strength, shift = self.strength, self.flow_shift
+        share = 1.0 if strength is None else strength / (shift - (shift - 1) * strength)
+        return max(1.0, self.steps * share)
+
+    @property
     def seeds(self) -> tuple[int, ...]:
         """One seed for each video: seed, seed + 1, …, wrapping at MAX_SEED."""
         return tuple((self.seed + n) % (MAX_SEED + 1) for n in range(self.num_videos))

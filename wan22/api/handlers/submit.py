@@ -1,4 +1,6 @@
-"""Takes a submission from its body to the queue, in the order that leaves nothing behind when a step refuses."""
+"""Takes a submission from its body to the queue, in the order that leaves nothing behind when a step refuses; or says
+what it would take.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypedDict
 
 from starlette.requests import Request
 
@@ -13,11 +16,11 @@ from wan22.api.body import read_body
 from wan22.api.drafts import read_draft
 from wan22.api.handlers.pictures import Given, drop_unused, keep, read_pictures
 from wan22.api.services import Services
-from wan22.api.views import TaskView, view_task
+from wan22.api.views import EstimateView, TaskView, view_task
 from wan22.errors import DiskFull, StoreError, Wan22Error
 from wan22.hardware.disk import free_bytes
 from wan22.settings import StorageSettings
-from wan22.tasks import Draft, Plan, Task
+from wan22.tasks import Draft, ImageRef, Plan, Task
 from wan22.tasks import Request as Asked
 
 
@@ -29,6 +32,13 @@ class Submitted:
     replayed: bool
 
 
+class Refs(TypedDict):
+    """Pictures by what they are for."""
+
+    image: ImageRef | None
+    last_image: ImageRef | None
+
+
 @dataclass(frozen=True)
 class Sent:
     """What came with one call, read and checked as far as it can be without the model."""
@@ -38,6 +48,12 @@ class Sent:
     key: str | None
     fingerprint: str
 
+    @property
+    def refs(self) -> Refs:
+        """The pictures as a planner is told of them."""
+        found = {name: one.ref for name, one in self.given.items()}
+        return {"image": found.get("image"), "last_image": found.get("last_image")}
+
 
 async def submit(request: Request, services: Services, *, choose_model: bool = False) -> Submitted:
     """Check the request and queue it; nothing is stored or queued where this raises.
@@ -45,14 +61,26 @@ async def submit(request: Request, services: Services, *, choose_model: bool = F
     `choose_model`: a model that is left out is chosen from the inputs. Raises what the body, the pictures and the
     models object to; DiskFull, QueueFull, IdempotencyMismatch.
     """
+    sent = await _read(request, services)
+    return await services.threads.call(_accept, sent, services, choose_model=choose_model)
+
+
+async def estimate(request: Request, services: Services) -> EstimateView:
+    """What the task would take; nothing is stored or queued.
+
+    Raises what the body, the pictures and the models object to, except that it would not fit.
+    """
+    return await services.threads.call(_estimated, await _read(request, services), services)
+
+
+async def _read(request: Request, services: Services) -> Sent:
     key = request.headers.get("idempotency-key")
     body = await read_body(request, services.settings.server, services.threads)
     draft = await services.threads.call(read_draft, body.fields)
     given: dict[str, Given] = {}
     if draft.image or draft.last_image or body.files:
         given = await services.threads.heavy(read_pictures, draft, body.files, services)
-    sent = Sent(draft, given, key, fingerprint(draft, given))
-    return await services.threads.call(_accept, sent, services, choose_model=choose_model)
+    return Sent(draft, given, key, fingerprint(draft, given))
 
 
 def fingerprint(draft: Draft, given: Mapping[str, Given]) -> str:
@@ -62,12 +90,17 @@ def fingerprint(draft: Draft, given: Mapping[str, Given]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+def _estimated(sent: Sent, services: Services) -> EstimateView:
+    request, plan = services.planner.prepare(sent.draft, **sent.refs, choose_model=True, must_fit=False)
+    seen = services.queue.seconds_of(request, plan)
+    return EstimateView(request=request, plan=plan, forecast=services.planner.forecast(request, plan, seen))
+
+
 def _accept(sent: Sent, services: Services, *, choose_model: bool) -> Submitted:
     earlier = None if sent.key is None else services.queue.find_submitted(sent.key, sent.fingerprint)
     if earlier:
         return Submitted(view_task(services, earlier), replayed=True)
-    refs = {name: one.ref for name, one in sent.given.items()}
-    request, plan = services.planner.prepare(sent.draft, **refs, choose_model=choose_model)
+    request, plan = services.planner.prepare(sent.draft, **sent.refs, choose_model=choose_model)
     check_disk(services.settings.storage)
     services.queue.check_room()
     if not sent.given:

@@ -10,10 +10,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from wan22.api import examples, manual
 from wan22.api.handlers import tasks
-from wan22.api.handlers.submit import Submitted, submit
+from wan22.api.handlers.submit import Submitted, estimate, submit
 from wan22.api.query import only
 from wan22.api.services import Deps
-from wan22.api.views import TASKS, TaskPage, TaskView
+from wan22.api.views import TASKS, EstimateView, TaskPage, TaskView
 from wan22.tasks import ModelType, Status
 
 router = APIRouter(prefix=TASKS, tags=["generation"])
@@ -72,6 +72,20 @@ async def submit_enhanced_task(request: Request, response: Response, services: D
     is an image and T2V-A14B for text alone. `plan.choices` says what it chose and why.
     """
     return _accepted(response, await submit(request, services, choose_model=True))
+
+
+@router.post(
+    "/estimate",
+    response_model=EstimateView,
+    responses=manual.ok(examples.ESTIMATE) | manual.problems(400, 413, 415, 422, 503),
+    openapi_extra=manual.ESTIMATE_BODY,
+    summary="Ask what a generation would take",
+)
+async def estimate_task(request: Request, services: Deps) -> EstimateView:
+    """The same body as submit, and no task: how it would be carried out, how long each phase takes, how much memory,
+    and whether that fits. Seconds are of tasks that ran here, or else by the GPU's published figures: `basis` tells.
+    """
+    return await estimate(request, services)
 
 
 @router.get(

@@ -1,0 +1,140 @@
+"""What each phase of a run asks of a device: operations, traffic of its memory, bytes held beside the weights. Pure.
+
+Counted over the real weights' networks: the operations by closed forms, the bytes over the tensors that are alive at
+once in diffusers' forward, with attention that keeps no matrix of scores. The device's share is the caller's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
+
+from wan22.models.arithmetic import WAN_21, WAN_22, TextEncoder, Transformer, Vae
+from wan22.models.catalogue import ModelSpec
+from wan22.tasks import ModelType, Phase, Render, Request
+
+GIB = 2**30
+
+
+class Work(NamedTuple):
+    """Operations by what computes them, bytes of the device's memory read and written, and passes over the weights."""
+
+    matrices: float = 0.0
+    attention: float = 0.0
+    convolutions: float = 0.0
+    traffic: float = 0.0
+    passes: float = 0.0  # each reads all weights of one network once
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one phase, for all outputs of a request."""
+
+    work: Work
+    held_bytes: int
+    """At once, beside all weights."""
+
+
+class _Held(NamedTuple):
+    """Bytes for each pixel of a frame, while a half of a VAE goes over it."""
+
+    fp32: float
+    narrow: float  # in bf16 or fp16
+
+    @classmethod
+    def gib(cls, fp32: float, narrow: float) -> _Held:
+        """From GiB for a tile of 256x256."""
+        return cls(fp32 * GIB / _TILE_AREA, narrow * GIB / _TILE_AREA)
+
+
+class _VaeCost(NamedTuple):
+    vae: Vae
+    decoding: _Held
+    encoding: _Held
+
+
+_TILE_AREA = 256 * 256
+TILED_WORK = 1.65
+"""Tiles of 256 pixels a side that begin every 192 overlap: so much more is computed."""
+
+_TEXT_HELD_BYTES = 100_000_000
+_OF_A14B = _VaeCost(WAN_21, _Held.gib(1.196, 0.621), _Held.gib(0.868, 0.457))
+_OF_5B = _VaeCost(WAN_22, _Held.gib(1.323, 0.662), _Held.gib(0.12, 0.06))  # it encodes single pictures
+_VAES = MappingProxyType({ModelType.T2V_A14B: _OF_A14B, ModelType.I2V_A14B: _OF_A14B, ModelType.TI2V_5B: _OF_5B})
+_TOKEN_BYTES = MappingProxyType(  # in bf16; the last has a time for each token
+    {ModelType.T2V_A14B: 114_000, ModelType.I2V_A14B: 114_000, ModelType.TI2V_5B: 200_000}
+)
+
+
+def costs_of(
+    spec: ModelSpec, request: Request, render: Render, *, tiled: bool, compute: str, vae: str
+) -> dict[Phase, Cost]:
+    """The phases that `request` goes through, in their order, rendered so; dtypes are fp32, bf16 or fp16."""
+    costs = {Phase.TEXT_ENCODE: _text(request)}
+    if request.image:
+        costs[Phase.IMAGE_ENCODE] = _image(spec, render, tiled=tiled, dtype=vae)
+    costs[Phase.DENOISE] = _denoising(spec, request, render, compute)
+    costs[Phase.DECODE] = _decoding(spec, request, render, tiled=tiled, dtype=vae)
+    return costs
+
+
+def tokens_of(spec: ModelSpec, render: Render) -> int:
+    """Length of the sequence that the transformer works on."""
+    latent_frames = (render.num_frames - 1) // spec.temporal_stride + 1
+    return (render.width // spec.size_multiple) * (render.height // spec.size_multiple) * latent_frames
+
+
+def activations_bytes(spec: ModelSpec, render: Render, compute: str = "bf16") -> int:
+    """What the transformer holds beside its weights in one pass."""
+    return _TOKEN_BYTES[spec.model_type] * tokens_of(spec, render) * (2 if compute == "fp32" else 1)
+
+
+def vae_of(spec: ModelSpec) -> Vae:
+    """Of the model's real weights."""
+    return _VAES[spec.model_type].vae
+
+
+def transformer_of(spec: ModelSpec) -> Transformer:
+    """The sizes of the model's real transformers."""
+    return Transformer.of(spec.transformer, times_tokens=spec.model_type is ModelType.TI2V_5B)
+
+
+def _text(request: Request) -> Cost:
+    prompts = 2 if request.passes_a_step > 1 else 1
+    each = TextEncoder().operations()
+    return Cost(Work(prompts * each.matrices, prompts * each.attention, passes=prompts), _TEXT_HELD_BYTES)
+
+
+def _image(spec: ModelSpec, render: Render, *, tiled: bool, dtype: str) -> Cost:
+    """A14B encodes a whole video, grey but for what is given; the other one a picture."""
+    frames = render.num_frames if spec.takes_image == "always" else 1
+    cost = _VAES[spec.model_type]
+    encoding = cost.vae.encode(render.width, render.height, frames)
+    return _with_vae(encoding.total, cost.encoding, render, tiled=tiled, dtype=dtype)
+
+
+def _denoising(spec: ModelSpec, request: Request, render: Render, compute: str) -> Cost:
+    passes = request.num_videos * request.steps_taken * request.passes_a_step
+    tokens, transformer = tokens_of(spec, render), transformer_of(spec)
+    each = transformer.operations(tokens)
+    work = Work(
+        passes * each.matrices,
+        passes * each.attention,
+        traffic=passes * transformer.traffic(tokens),
+        passes=passes,
+    )
+    return Cost(work, activations_bytes(spec, render, compute))
+
+
+def _decoding(spec: ModelSpec, request: Request, render: Render, *, tiled: bool, dtype: str) -> Cost:
+    cost = _VAES[spec.model_type]
+    decoding = cost.vae.decode(render.width, render.height, render.num_frames)
+    return _with_vae(request.num_videos * decoding.total, cost.decoding, render, tiled=tiled, dtype=dtype)
+
+
+def _with_vae(operations: float, held: _Held, render: Render, *, tiled: bool, dtype: str) -> Cost:
+    area = render.width * render.height
+    each = held.fp32 if dtype == "fp32" else held.narrow
+    work = Work(convolutions=operations * (TILED_WORK if tiled and area > _TILE_AREA else 1.0))
+    return Cost(work, round(each * (min(area, _TILE_AREA) if tiled else area)))
