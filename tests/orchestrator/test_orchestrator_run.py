@@ -6,12 +6,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from support import samples
 from support.loras import lora_for
 from support.videos import probe_video
 
-from wan22.errors import Cancelled, ModelCorrupt, ModelMissing
+from wan22.errors import Cancelled, ModelCorrupt, ModelMissing, OutOfMemory
 from wan22.hardware.probe import probe
 from wan22.media.outputs import Outputs
 from wan22.media.uploads import Uploads
@@ -21,7 +23,9 @@ from wan22.models.variants import Models
 from wan22.orchestrator.orchestrator import Orchestrator, key_of
 from wan22.orchestrator.planning import Planner
 from wan22.orchestrator.residency import Residency
+from wan22.orchestrator.rungs import rungs_of
 from wan22.pipelines.loaded import LoadedModel
+from wan22.pipelines.phases import denoise
 from wan22.pipelines.prompt_cache import NO_CACHE, PromptCache
 from wan22.queue.claim import Claim
 from wan22.queue.feed import Feed
@@ -172,3 +176,57 @@ def test_a_prompt_that_was_embedded_before_spares_the_text_encoder_and_changes_n
         assert content(studio) == first
         (resident,) = studio.residency.residents()
         assert resident.model.pipeline.text_encoder is None
+
+
+class Hungry:
+    """A denoising that runs out of memory the first few times."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self.times -= 1
+        if self.times >= 0:
+            raise OutOfMemory("Memory ran out while denoising.")
+        return denoise(*args, **kwargs)
+
+
+def test_a_run_out_of_memory_begins_again_without_the_other_models(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = content(studio, model_type=ModelType.TI2V_5B)
+    run(studio, studio.claim())
+    monkeypatch.setattr("wan22.orchestrator.orchestrator.denoise", Hungry(1))
+    claim = studio.claim(model_type=ModelType.TI2V_5B)
+    (name,) = run(studio, claim)
+    assert studio.outputs.path(claim.task.task_id, name).read_bytes() == plain
+    assert [resident.key.model_type for resident in studio.residency.residents()] == ["TI2V-5B"]
+    assert claim.reporter.merge(claim.task).fallbacks == ("All other models were unloaded.",)
+
+
+def test_where_nothing_is_left_to_try_the_error_is_the_caller_s(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wan22.orchestrator.orchestrator.denoise", Hungry(1))
+    with pytest.raises(OutOfMemory):
+        run(studio, studio.claim())
+    assert studio.files() == []
+    assert run(studio, studio.claim()) == ["0.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("device", "offload", "has_others", "tried"),
+    [
+        ("cuda:0", "none", True, ["none", "group"]),
+        ("cuda:0", "none", False, ["group"]),
+        ("cuda:0", "group", True, ["group"]),
+        ("cuda:0", "group", False, []),
+        ("cpu", "none", False, []),
+        ("cpu", "none", True, ["none"]),
+    ],
+)
+def test_each_rung_needs_less_than_the_one_before(
+    device: str, offload: str, has_others: bool, tried: list[str]
+) -> None:
+    plan = samples.plan(device=device, offload=offload)
+    assert [rung.plan.offload for rung in rungs_of(plan, has_others=has_others)] == tried

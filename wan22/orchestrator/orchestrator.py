@@ -6,13 +6,13 @@ The phases themselves are `pipelines`, the files `media`, the loaded models `res
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from PIL.Image import Image
 
-from wan22.errors import ServerFault
+from wan22.errors import OutOfMemory, ServerFault
 from wan22.media.outputs import Outputs
 from wan22.media.uploads import Uploads
 from wan22.models import demo_weights
@@ -20,6 +20,7 @@ from wan22.models.loras.folders import Loras
 from wan22.models.loras.uses import files_of
 from wan22.models.variants import Models
 from wan22.orchestrator.residency import ModelKey, Residency, Resident
+from wan22.orchestrator.rungs import Rung, rungs_of
 from wan22.pipelines.adapters import Adapter, put_on
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.loader import load
@@ -62,13 +63,31 @@ class Orchestrator:
     def run(self, task: Task, fence: int, reporter: RunReporter) -> RunResult:
         """Carry out the task and give its finished files; blocks for as long as that takes.
 
-        Raises Cancelled when the reporter says so, and a ServerFault for what we know how to name. In both cases, and
-        for every other exception, the task's files are gone.
+        Where memory runs out it is tried again with less, as `rungs` has it, and the reporter is told. Raises Cancelled
+        when the reporter says so, and a ServerFault for what we know how to name. In both cases, and for every other
+        exception, the task's files are gone.
         """
+        rungs: Iterator[Rung] | None = None
+        plan = task.plan
+        while True:
+            try:
+                return self._attempt(task, plan, fence, reporter)
+            except OutOfMemory:
+                rungs = rungs or rungs_of(plan, has_others=len(self._residency.residents()) > 1)
+                rung = next(rungs, None)
+                if rung is None:
+                    raise
+            # outside of the handler, whose error keeps the frames of the run, and with them what did not fit
+            self._residency.close()
+            plan = rung.plan
+            reporter.fell_back(rung.said)
+            logger.warning("Memory ran out. %s", rung.said, extra={"action": "fallback", "task_id": task.task_id})
+
+    def _attempt(self, task: Task, plan: Plan, fence: int, reporter: RunReporter) -> RunResult:
         reporter.phase(Phase.LOADING)
         with ExitStack() as undo:
             undo.callback(self._discard, task)
-            with self._residency.lease(*self._wanted(task.request.model_type, task.plan, reporter)) as model:
+            with self._residency.lease(*self._wanted(task.request.model_type, plan, reporter)) as model:
                 model.reset_peak()
                 put_on(model, self._adapters(task, len(model.experts)))
                 artifacts = self._make(model, task, fence, reporter)

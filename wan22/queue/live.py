@@ -23,6 +23,7 @@ class Live:
     progress: float = 0.0
     step: int | None = None
     total_steps: int | None = None
+    fallbacks: tuple[str, ...] = ()
 
     def begun(self, phase: Phase, now: float) -> Live:
         """The next phase begins, for the current output."""

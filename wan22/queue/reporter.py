@@ -69,6 +69,11 @@ class RunReporter:
         if fraction >= 1 or self._now() - self._published_at >= PUBLISH_EVERY_S:
             self._publish()
 
+    def fell_back(self, said: str) -> None:
+        """Memory ran out, and the run begins again with less."""
+        with self._writing:
+            self._live = replace(self._live, fallbacks=(*self._live.fallbacks, said))
+
     def preview(self, jpeg: bytes, *, width: int, height: int) -> None:
         """Show how the latents look now."""
         if not self._closed.is_set():
@@ -91,7 +96,12 @@ class RunReporter:
         waited = (self._task.started_at or self._task.created_at) - self._task.created_at
         timings = Timings(queued_s=max(0.0, waited.total_seconds()), total_s=now, **spent)
         return task.with_(
-            phase=live.phase, progress=live.progress, step=live.step, total_steps=live.total_steps, timings=timings
+            phase=live.phase,
+            progress=live.progress,
+            step=live.step,
+            total_steps=live.total_steps,
+            fallbacks=live.fallbacks,
+            timings=timings,
         )
 
     def eta_s(self) -> float | None:
