@@ -206,7 +206,7 @@ class ModelMissing(ServerFault):
 
     code = "model_missing"
     title = "The model is not on disk"
-    default_hint = "Put its weights where the message says; `/v2/health` tells what each model has."
+    default_hint = "Put its weights where the message says; `wan22 models status` tells what each model has."
 
 
 class ModelCorrupt(ServerFault):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -33,7 +34,7 @@ from wan22.api.services import Services
 from wan22.models.catalogue import SPECS, VARIANTS
 from wan22.models.demo_weights import SHIPPED
 from wan22.orchestrator.residency import ModelKey, Resident
-from wan22.tasks import ModelType
+from wan22.tasks import Failure, ModelType
 
 MODELS = "/api/v1/models"
 SPEC = SPECS[ModelType.TI2V_5B]
@@ -142,19 +143,40 @@ def test_every_variant_is_told_with_how_it_stands(user: TestClient) -> None:
     assert next(iter(told)) == "bf16", "the ones that are preferred first"
 
 
+SINGLE_FILE = """
+[[variant]]
+models = ["TI2V-5B"]
+name = "gguf-q5_k_m"
+about = "5 to 6 bits a number"
+layout = "files"
+precision = "gguf-q5_k_m"
+repository = "QuantStack/Wan2.2-TI2V-5B-GGUF"
+[variant.files]
+transformer = { path = "Wan2.2-TI2V-5B-Q5_K_M.gguf" }
+"""
+
+
+@pytest.fixture
+def _has_a_variant_of_its_own(tmp_path: Path) -> None:
+    """Before the server starts."""
+    (tmp_path / "variants").mkdir()
+    (tmp_path / "variants" / "mine.toml").write_text(SINGLE_FILE, "utf-8")
+
+
+@pytest.mark.usefixtures("_has_a_variant_of_its_own")
 def test_single_files_are_planned_fetched_and_verified(user: TestClient, hub: LoopbackHub) -> None:
-    repository, file = "QuantStack/Wan2.2-TI2V-5B-GGUF", "Wan2.2-TI2V-5B-Q8_0.gguf"
+    repository, file = "QuantStack/Wan2.2-TI2V-5B-GGUF", "Wan2.2-TI2V-5B-Q5_K_M.gguf"
     hub.also(repository, {file: b"GGUF of the right name alone"})
-    wanted = {"model_type": "TI2V-5B", "variant": "GGUF-Q8_0", "source": "hub"}
-    plan = user.get(f"{MODELS}/download/plan/ti2v-5b?variant=gguf-q8_0").json()
-    assert (plan["variant"], plan["repository"]) == ("gguf-q8_0", repository)
+    wanted = {"model_type": "TI2V-5B", "variant": "GGUF-Q5_K_M", "source": "hub"}
+    plan = user.get(f"{MODELS}/download/plan/ti2v-5b?variant=gguf-q5_k_m").json()
+    assert (plan["variant"], plan["repository"]) == ("gguf-q5_k_m", repository)
     folders = {(one["repository"], Path(one["folder"]).name) for one in plan["files"]}
-    assert folders == {(repository, "gguf-q8_0"), (SPEC.repository, "dev")}
-    assert user.post(f"{MODELS}/download", json=wanted).json()["variant"] == "gguf-q8_0"
+    assert folders == {(repository, "gguf-q5_k_m"), (SPEC.repository, "dev")}
+    assert user.post(f"{MODELS}/download", json=wanted).json()["variant"] == "gguf-q5_k_m"
     told = {one["name"]: one for one in ended(user)["variants"]}
-    assert told["gguf-q8_0"]["state"] == "partial"
-    assert "no readable GGUF file" in told["gguf-q8_0"]["why"]
-    wrong = user.post(f"{MODELS}/verify/ti2v-5b?variant=gguf-q8_0&quick=true").json()["wrong"]
+    assert told["gguf-q5_k_m"]["state"] == "partial"
+    assert "no readable GGUF file" in told["gguf-q5_k_m"]["why"]
+    wrong = user.post(f"{MODELS}/verify/ti2v-5b?variant=gguf-q5_k_m&quick=true").json()["wrong"]
     assert {one["path"] for one in wrong} <= {f"transformer/{file}"}
 
 
@@ -216,7 +238,7 @@ def test_a_hub_that_does_not_have_it_is_a_problem(user: TestClient) -> None:
     [
         ({"model_typ": "TI2V-5B"}, "model_typ", 'did you mean "model_type"?'),
         ({"model_type": "T2V-14B"}, "model_type", "did you mean T2V-A14B?"),
-        ({}, "model_type", "must be one of T2V-A14B, I2V-A14B or TI2V-5B"),
+        ({}, "model_type", "is missing: send one of T2V-A14B, I2V-A14B or TI2V-5B"),
         ({"model_type": ["TI2V-5B"]}, "model_type", "must be one of"),
         ({"model_type": "TI2V-5B", "variant": "demo"}, "variant", "it comes with the server"),
         ({"model_type": "TI2V-5B", "variant": "bf16"}, "variant", "Run `wan22 models convert ti2v-5b"),
@@ -300,6 +322,89 @@ def test_weights_that_are_known_to_be_wrong_are_not_used(user: TestClient, serve
     user.post(f"{MODELS}/verify/ti2v-5b?repair=true")
     ended(user)
     assert user.post(SUBMIT, json=body).status_code == 202
+
+
+def test_a_corrupt_model_says_so_everywhere_and_ends_in_the_cure(user: TestClient, server: Services) -> None:
+    fetch(user)
+    damage(server)
+    user.post(f"{MODELS}/verify/ti2v-5b")
+    status = ended(user)
+    (dev,) = (one for one in status["variants"] if one["name"] == "dev")
+    known = user.get("/api/v1/wan-models/health/ti2v-5b").json()["weights"]
+    assert {status["state"], dev["state"], known["state"], known["real"]} == {"corrupt"}
+    for told in (status, dev, known):
+        assert f"{BIG} of TI2V-5B (dev)" in told["why"]
+        assert told["why"].endswith("Run `wan22 models verify ti2v-5b --repair`.")
+    assert status["run"]["progress"] == 1.0
+
+
+def test_what_a_quick_verification_found_is_kept_until_it_is_mended(user: TestClient, server: Services) -> None:
+    fetch(user)
+    path = server.models.place_to_fetch(SPEC) / BIG
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    assert user.post(f"{MODELS}/verify/ti2v-5b?quick=true").json()["wrong"] == [{"path": BIG, "fault": "wrong size"}]
+    assert status_of(user)["state"] == "corrupt"
+    assert user.post(SUBMIT, json={"model_type": "TI2V-5B", "prompt": "a cat"}).json()["code"] == "model_corrupt"
+    path.write_bytes(whole)
+    assert status_of(user)["state"] == "ready"
+
+
+def test_a_quick_verification_takes_nothing_back_that_was_hashed(user: TestClient, server: Services) -> None:
+    fetch(user)
+    damage(server)
+    user.post(f"{MODELS}/verify/ti2v-5b")
+    hashed_at = ended(user)["verified_at"]
+    assert user.post(f"{MODELS}/verify/ti2v-5b?quick=true").json()["wrong"] == []
+    status = status_of(user)
+    assert (status["state"], status["verified_at"]) == ("corrupt", hashed_at)
+
+
+def test_a_quick_verification_of_whole_weights_needs_no_hub(user: TestClient, server: Services) -> None:
+    fetch(user)
+    shutil.rmtree(server.models.place_to_fetch(SPEC) / ".wan22")
+    server.downloads._weights._settings = settings_for(  # a hub at whose address nobody answers
+        server.settings.storage.home, download={"hub": "http://127.0.0.1:9"}
+    ).download
+    answer = user.post(f"{MODELS}/verify/ti2v-5b?quick=true")
+    assert (answer.status_code, answer.json()["wrong"], answer.json()["hashed"]) == (200, [], False)
+
+
+def test_another_variant_that_is_fetched_is_no_state_of_the_one_in_use(
+    user: TestClient, server: Services, hub: LoopbackHub
+) -> None:
+    fetch(user)
+    lent = server.models.place_to_fetch(SPEC)
+    shutil.copytree(lent, lent.parent / "bf16", ignore=shutil.ignore_patterns(".wan22"))
+    shutil.rmtree(lent)
+    hub.fault(BIG, Fault(stall_after=1000))
+    assert user.post(f"{MODELS}/download", json=download_examples.DOWNLOAD).status_code == 202
+    status = until(user, lambda status: status["run"]["sources"])
+    states = {one["name"]: one["state"] for one in status["variants"]}
+    assert (status["state"], states["bf16"], states["dev"]) == ("ready", "ready", "downloading")
+    user.post(f"{MODELS}/download/ti2v-5b/cancel")
+    run = ended(user)["run"]
+    assert (run["state"], run["eta_s"]) == ("cancelled", None)
+    assert {file["state"] for file in run["files"]} <= {"done", "waiting", "failed"}
+
+
+def test_what_is_not_whole_was_not_verified(stalled: TestClient) -> None:
+    assert status_of(stalled)["verified_at"] is None
+
+
+def test_the_newest_failed_task_is_in_health(user: TestClient, server: Services) -> None:
+    assert user.get(f"{MODELS}/health").json()["last_task_error"] is None
+    task = user.post(SUBMIT, json={"model_type": "TI2V-5B", "prompt": "a cat"}).json()["task_id"]
+    claim = server.queue.claim()
+    assert claim is not None
+    server.queue.fail(claim, Failure(code="out_of_memory", title="Out of memory", detail="It was too much."))
+    told = user.get(f"{MODELS}/health").json()["last_task_error"]
+    assert (told["task_id"], told["error"]["code"]) == (task, "out_of_memory")
+
+
+def test_a_parameter_that_is_sent_twice_is_refused(user: TestClient) -> None:
+    answer = user.get("/api/v1/wan-models/recommend?vram_gb=16&vram_gb=8")
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "vram_gb")
 
 
 def test_a_repair_makes_it_ready_again(user: TestClient, server: Services) -> None:

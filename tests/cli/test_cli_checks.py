@@ -179,7 +179,7 @@ def test_real_weights_that_are_left_aside_are_told(tmp_path: Path) -> None:
 
 
 def test_sizes_in_words() -> None:
-    assert [size_words(size) for size in (0, 4_120_000, 999_900_000, GB)] == ["0.0 MB", "4.1 MB", "999.9 MB", "1.0 GB"]
+    assert [size_words(size) for size in (0, 4_120_000, 999_900_000, GB)] == ["0.0 kB", "4.1 MB", "999.9 MB", "1.0 GB"]
 
 
 def test_real_weights_that_are_asked_for_and_missing(tmp_path: Path) -> None:

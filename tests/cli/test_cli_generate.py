@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from wan22.cli.app import app
 from wan22.errors import ConfigurationError, InvalidRequest
-from wan22.models.demo_weights import ABOUT
+from wan22.models.demo_weights import about
 from wan22.tasks import ModelType
 
 SMALL = ["--size", "64x64", "--frames", "5", "--steps", "2"]
@@ -44,7 +44,7 @@ def test_it_prints_the_path_of_the_file_that_it_made(tmp_path: Path) -> None:
 def test_progress_goes_to_stderr() -> None:
     told = generate("a cat", "-o", "cat.mp4", *SMALL).stderr.splitlines()
     assert told[-3:-1] == ["decoding", "encoding"]
-    assert told[-1] == ABOUT
+    assert told[-1] == about(ModelType.T2V_A14B)
     assert "denoising" in told
 
 

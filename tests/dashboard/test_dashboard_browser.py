@@ -12,7 +12,8 @@ from dashboard_studio import open_page, open_studio
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from wan22.models.demo_weights import ABOUT
+from wan22.models.demo_weights import about
+from wan22.tasks import ModelType
 
 pytestmark = pytest.mark.browser
 
@@ -221,7 +222,7 @@ def test_older_ones_are_shown_once(page: Page, studio: str) -> None:
 def test_the_weights_in_use_are_told(page: Page) -> None:
     note = page.locator("#form #demo-note")
     expect(note).to_contain_text("Demo weights for all models.")
-    expect(note).to_contain_text(ABOUT)
+    expect(note).to_contain_text(about(ModelType.T2V_A14B))
     page.get_by_label("Model").select_option("TI2V-5B")
     expect(note).to_contain_text("Demo weights for TI2V-5B.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from pathlib import Path
 
@@ -281,3 +282,11 @@ def test_the_transformers_have_as_many_numbers_as_is_said(model_type: ModelType)
     with torch.device("meta"):
         network = WanTransformer3DModel.from_config(dict(SPECS[model_type].transformer))
     assert sum(value.numel() for value in network.parameters()) == SPECS[model_type].transformer_parameters
+
+
+def test_what_is_no_file_is_passed_over(tmp_path: Path) -> None:
+    """A pipe of that name would be waited for: only files are opened."""
+    (tmp_path / "folder.toml").mkdir()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.toml")
+    assert variants_with(tmp_path) == VARIANTS

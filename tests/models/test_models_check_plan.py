@@ -135,8 +135,12 @@ def test_a_conversion_is_compared_with_what_it_made(tmp_path: Path) -> None:
     spoil(first)
     assert wrong(plan, quick=True) == []
     assert wrong(plan) == [WrongFile(f"transformer/{first.name}", "wrong content")]
+    instead = found.models.for_draft(Draft(model_type=TI2V, prompt="x"))
+    assert instead.name == "dev"
+    assert "bf16" in instead.why
+    assert "found with wrong content" in instead.why
     with pytest.raises(ModelCorrupt, match="found with wrong content") as spoilt:
-        found.models.for_draft(Draft(model_type=TI2V, prompt="x"))
+        found.models.named(TI2V, "bf16")
     assert spoilt.value.hint.startswith(f"Remove {target}. Run `wan22 models convert ti2v-5b --to bf16`")
     with pytest.raises(WrongState, match="made by a conversion") as refused:
         plan.refuse_repair()

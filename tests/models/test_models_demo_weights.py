@@ -14,7 +14,7 @@ from models_kit import TI2V
 
 from wan22.errors import ModelCorrupt
 from wan22.models.catalogue import SPECS
-from wan22.models.demo_weights import ABOUT, CURE, KNOWN, LORAS, SHIPPED, SUMS, verify
+from wan22.models.demo_weights import CURE, KNOWN, LORAS, SHIPPED, SUMS, about, verify
 from wan22.models.files import missing_files
 from wan22.tasks import ModelType
 
@@ -114,6 +114,7 @@ def test_without_its_checksums_nothing_is_trusted(copy: Path, content: str | Non
 
 
 def test_what_people_are_told_is_two_sentences_with_the_way_to_the_real_ones() -> None:
-    assert ABOUT.startswith(KNOWN)
-    assert len(re.findall(r"\.(?: |$)", ABOUT)) == 2
-    assert "wan22 models download" in ABOUT
+    told = about(ModelType.TI2V_5B)
+    assert told.startswith(KNOWN)
+    assert len(re.findall(r"\.(?: |$)", told)) == 2
+    assert "`wan22 models download ti2v-5b`" in told

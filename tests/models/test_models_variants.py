@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from models_kit import I2V, T2V, TI2V, write_weights
 
-from wan22.errors import InvalidRequest, ModelMissing
+from wan22.errors import InvalidRequest, ModelCorrupt, ModelMissing
 from wan22.models.catalogue import SPECS
-from wan22.models.demo_weights import ABOUT, SHIPPED
+from wan22.models.demo_weights import SHIPPED, about
 from wan22.models.variants import Models
+from wan22.models.verification import WrongFile, keep_check
 from wan22.settings import ModelsSettings
 from wan22.tasks import Draft, ModelType
 
@@ -106,8 +107,8 @@ def test_a_folder_called_demo_is_not_taken_for_the_shipped_one(tmp_path: Path) -
 @pytest.mark.parametrize("variant", ["auto", "demo"])
 def test_what_the_demo_weights_know_is_told_with_the_reason_for_them(tmp_path: Path, variant: str) -> None:
     why = models(tmp_path, variant).get(T2V).why
-    assert why.endswith(ABOUT)
-    assert why != ABOUT
+    assert why.endswith(about(T2V))
+    assert why != about(T2V)
 
 
 def test_a_planned_variant_is_found_by_its_name(tmp_path: Path) -> None:
@@ -123,3 +124,36 @@ def test_a_draft_leads_to_its_models_variant(tmp_path: Path) -> None:
     assert models(tmp_path).for_draft(Draft(model_type="i2v-a14b")).spec is SPECS[I2V]
     with pytest.raises(InvalidRequest, match="model_type"):
         models(tmp_path).for_draft(Draft())
+
+
+def test_weights_that_were_found_wrong_give_way_to_others_that_are_whole(tmp_path: Path) -> None:
+    preferred, shelf = put(tmp_path, "first/t2v-A14B/bf16"), models(tmp_path)
+    put(tmp_path, "first/t2v-A14B/dev")
+    assert shelf.get(T2V).name == "bf16"
+    file = preferred / "vae" / "config.json"
+    keep_check(preferred, [WrongFile("vae/config.json", "wrong content")])
+    assert shelf.describe(T2V, "bf16").state == "corrupt"
+    used = shelf.get(T2V)
+    assert used.name == "dev"
+    assert "vae/config.json of T2V-A14B (bf16)" in used.why
+    with pytest.raises(ModelCorrupt, match="not touched since"):
+        shelf.named(T2V, "bf16")
+    file.write_text(file.read_text() + " ")
+    assert shelf.get(T2V).name == "bf16"
+
+
+def test_the_only_real_weights_that_are_wrong_are_told_and_not_replaced_by_the_demo(tmp_path: Path) -> None:
+    folder = put(tmp_path, "first/t2v-A14B/dev")
+    keep_check(folder, [WrongFile("vae/config.json", "wrong content")])
+    with pytest.raises(ModelCorrupt, match=r"vae/config\.json") as refused:
+        models(tmp_path).get(T2V)
+    assert "--repair" in refused.value.hint
+
+
+def test_a_partial_folder_lacks_what_its_libraries_look_for(tmp_path: Path) -> None:
+    folder = put(tmp_path, "first/t2v-A14B/dev")
+    for path in folder.glob("*/*.safetensors"):
+        path.unlink()
+    missing = models(tmp_path).describe(T2V, "dev").missing
+    assert "text_encoder/model.safetensors" in missing
+    assert "vae/diffusion_pytorch_model.safetensors" in missing

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.numpy import load_file, save_file
 from support import samples
 from support.loras import lora_for
 from support.videos import probe_video
@@ -230,3 +231,19 @@ def test_each_rung_needs_less_than_the_one_before(
 ) -> None:
     plan = samples.plan(device=device, offload=offload)
     assert [rung.plan.offload for rung in rungs_of(plan, has_others=has_others)] == tried
+
+
+def test_a_model_whose_text_encoder_turns_out_damaged_is_not_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "models/t2v-A14B/dev"
+    shutil.copytree(SHIPPED / "t2v-A14B", folder)
+    file = folder / "text_encoder/model.safetensors"
+    tensors = {name: value * 0 if name == "shared.weight" else value for name, value in load_file(file).items()}
+    save_file(tensors, file)
+    with opened(tmp_path) as studio:
+        plan = studio.claim().task.plan
+        with pytest.raises(ModelCorrupt, match="embedding of zeros"):
+            studio.orchestrator.load(ModelType.T2V_A14B, plan, Silent(lambda: None))
+        assert studio.residency.residents() == ()
+        with pytest.raises(ModelCorrupt, match="embedding of zeros"):
+            run(studio, studio.claim())
+        assert studio.residency.residents() == ()

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from wan22.api.problems import Problem
-from wan22.api.views import UtcTime, View
+from wan22.api.views import LastError, UtcTime, View
 from wan22.models.run_status import Kind
 from wan22.models.run_status import State as RunState
 from wan22.models.verification import Fault
@@ -116,8 +116,8 @@ class VariantView(View):
     name: str = Field(description="For `variant` of a download, and of weights for the setting models.variant.")
     about: str = Field(description="What it is.")
     precision: str = Field(description="Of the transformers on disk.")
-    state: str = Field(description="ready, partial or missing.")
-    why: str = Field(description="Where it is, whose place that is if not this server's, or what is missing.")
+    state: State = Field(description="As the model's, of this one alone; never loaded.")
+    why: str = Field(description="Where it is, whose place that is if not this server's, or what is missing or wrong.")
     path: str | None = Field(description="Where it is; null where it is not.")
     repository: str | None = Field(description="That a download fetches; null: made by a conversion, or shipped.")
     licence: str | None = Field(description="Of the weights; null: nobody said.")
@@ -216,4 +216,5 @@ class ModelsHealth(View):
     gpus: tuple[GpuMemory, ...] = Field(description="Empty without an NVIDIA GPU.")
     folders: tuple[ModelFolder, ...] = Field(description="Each folder that a model is in, or would be.")
     running: tuple[ModelType, ...] = Field(description="Models that are downloaded or verified now.")
-    last_error: RunError | None = Field(description="Since the server started; null: none.")
+    last_error: RunError | None = Field(description="Of a download or a verification, since the server started.")
+    last_task_error: LastError | None = Field(description="Of the newest task that failed; null: none.")

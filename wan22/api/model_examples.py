@@ -12,7 +12,6 @@ from wan22.api.handlers.wan_models import expected_of, no_model, short_capabilit
 from wan22.api.model_views import (
     Capabilities,
     Device,
-    LastError,
     ModelHealth,
     ModelOverview,
     Overview,
@@ -21,7 +20,7 @@ from wan22.api.model_views import (
     Weights,
 )
 from wan22.api.problems import problem_of
-from wan22.api.views import View
+from wan22.api.views import LastError, View
 from wan22.errors import InvalidRequest, OutOfMemory
 from wan22.models.capabilities import capabilities_of
 from wan22.models.catalogue import SPECS

@@ -7,8 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from wan22.api.download_views import ResidentView
-from wan22.api.problems import Problem
-from wan22.api.views import UtcTime, View
+from wan22.api.views import LastError, View
 from wan22.models.capabilities import Line
 from wan22.models.history import History
 from wan22.models.recommendation import Priority, Recommended, RuledOut, State
@@ -23,7 +22,9 @@ class Weights(View):
         "settings want the real ones, and those are not whole or not there; corrupt: a verification found wrong files."
     )
     variant: str | None = Field(description="Its name, as `plan.variant` of a task; null: the model can't run.")
-    real: Literal["ready", "partial", "missing"] = Field(description="How the real ones stand, in use or not.")
+    real: Literal["ready", "corrupt", "partial", "missing"] = Field(
+        description="How the real ones stand, in use or not."
+    )
     missing: tuple[str, ...] = Field(description="Files that a partial folder lacks, as paths inside it.")
     why: str = Field(description="Why these are used, and what to do for the real ones.")
 
@@ -35,14 +36,6 @@ class Device(View):
     gpu: str | None = Field(description="Name of the GPU, if it is one.")
     vram_bytes: int | None = Field(description="Of that GPU, in all.")
     why: str = Field(description="What is wrong with it, if something is.")
-
-
-class LastError(View):
-    """How the newest failed task of a model ended."""
-
-    task_id: str = Field(description="Of the task.")
-    at: UtcTime | None = Field(description="When it ended.")
-    error: Problem = Field(description="Why, as a problem.")
 
 
 class Capabilities(View):

@@ -25,6 +25,9 @@ def only(*known: str) -> Callable[[HTTPConnection], Awaitable[None]]:
     """A dependency for a route that takes these query parameters and no others."""
 
     async def check(connection: HTTPConnection) -> None:
-        check_query(connection.query_params, known)
+        sent = connection.query_params
+        check_query(sent, known)
+        if twice := [name for name in sent if len(sent.getlist(name)) > 1]:
+            raise InvalidRequest.of(twice[0], "must be sent once: which of them is meant can't be told", sent[twice[0]])
 
     return check

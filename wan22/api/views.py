@@ -85,6 +85,14 @@ class EstimateView(View):
     forecast: Forecast = Field(description="Seconds and memory by phase, and whether it fits.")
 
 
+class LastError(View):
+    """How the newest failed task ended, of a model or of all."""
+
+    task_id: str = Field(description="Of the task.")
+    at: UtcTime | None = Field(description="When it ended.")
+    error: Problem = Field(description="Why, as a problem.")
+
+
 class TaskPage(View):
     """Some tasks, newest first."""
 

@@ -47,8 +47,10 @@ def failed_by(name: str, error: Wan22Error) -> Finding:
 
 
 def size_words(size_bytes: int) -> str:
-    """Bytes as people say them: GB, or MB below one."""
-    return f"{size_bytes / GB:.1f} GB" if size_bytes >= GB else f"{size_bytes / MB:.1f} MB"
+    """Bytes as people say them, in GB, MB or kB."""
+    if size_bytes >= GB:
+        return f"{size_bytes / GB:.1f} GB"
+    return f"{size_bytes / MB:.1f} MB" if size_bytes >= MB else f"{size_bytes / 1000:.1f} kB"
 
 
 def time_words(seconds: float) -> str:

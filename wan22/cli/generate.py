@@ -18,7 +18,7 @@ from wan22.client import Client, RemoteTask
 from wan22.client.bodies import PICTURE_FIELDS
 from wan22.errors import WrongState
 from wan22.models import demo_weights
-from wan22.tasks import Draft, Status
+from wan22.tasks import Draft, ModelType, Status
 
 CANCELLED_BY_HAND = 130  # what shells report for a program that Ctrl+C ended
 
@@ -120,5 +120,5 @@ def _report(task: RemoteTask, files: list[Path], *, as_json: bool) -> None:
 
 def _weights_used(task: RemoteTask) -> str:
     if task.plan.get("variant") == "demo":
-        return demo_weights.ABOUT
+        return demo_weights.about(ModelType(task.model_type))
     return f"These are the weights of {task.plan.get('model_files', task.model_type)}."

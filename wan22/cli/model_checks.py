@@ -82,7 +82,7 @@ def _real_in_use(models: Models, model_type: ModelType) -> Variant | None:
     """The real weights in use. Single files stay as they are, so that their bytes count; the others' size is known."""
     try:
         variant = models.get(model_type)
-    except ModelMissing:
+    except (ModelMissing, ModelCorrupt):
         return None
     return None if variant.is_demo else variant
 
@@ -101,8 +101,6 @@ def _check_model(models: Models, model_type: ModelType, verdict: Verdict) -> Fin
         variant = models.get(model_type)
         if variant.is_demo:
             demo_weights.verify(variant.path)
-        else:
-            variant = models.named(model_type, variant.name)
     except (ModelMissing, ModelCorrupt) as error:
         return failed_by(model_type.value, error)
     if not variant.is_demo:
@@ -118,9 +116,13 @@ def _check_model(models: Models, model_type: ModelType, verdict: Verdict) -> Fin
 
 
 def _is_demo_used(models: Models) -> bool:
+    return any(_is_demo(models, model_type) for model_type in SPECS)
+
+
+def _is_demo(models: Models, model_type: ModelType) -> bool:
     try:
-        return any(models.get(model_type).is_demo for model_type in SPECS)
-    except ModelMissing:  # only the real ones are allowed
+        return models.get(model_type).is_demo
+    except (ModelMissing, ModelCorrupt):  # only the real ones are allowed, or these are damaged
         return False
 
 

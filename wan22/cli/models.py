@@ -29,7 +29,7 @@ from wan22.models.convert.originals import originals_of
 from wan22.models.download import DownloadProgress
 from wan22.models.in_turn import Run
 from wan22.models.specs import OFFICIAL
-from wan22.models.variants import Models, VariantReport
+from wan22.models.variants import Models
 from wan22.models.verification import Check
 from wan22.models.weights import Weights
 from wan22.models.weights_plan import WeightsPlan
@@ -58,9 +58,9 @@ def status(config: Config = None, home: Home = None) -> None:
     found = _models(settings)
     for model_type in SPECS:
         report = found.describe(model_type)
-        typer.echo(f"{model_type.value}: {_state(report)}. {report.why}")
+        typer.echo(f"{model_type.value}: {report.state}. {report.why}")
         for variant in found.variants(model_type):
-            state = _state(found.describe(model_type, variant.name))
+            state = found.describe(model_type, variant.name).state
             typer.echo(f"  {variant.name}: {state}; {variant.about} ({variant.precision})")
         for lora in found.loras(model_type):
             typer.echo(f"  {lora.name}: {found.describe_lora(lora).state}; {lora.about}")
@@ -109,7 +109,7 @@ def verify(
     """
     weights, model_type = _weights(settings_from(config, storage={"home": home})), type_of(model)
     variant = variant or weights.models.in_use(model_type)
-    plan = plan_check(weights, model_type, variant)
+    plan = plan_check(weights, model_type, variant, quick=quick)
     if repair:
         plan.refuse_repair()
     if not plan.is_hashed:
@@ -126,8 +126,8 @@ def verify(
     elif wrong:
         named = "" if variant == OFFICIAL else f" --variant {variant}"
         cure = plan.obstacle.hint if plan.obstacle else f"Run `wan22 models verify {model}{named} --repair`."
-        count = "1 file" if len(wrong) == 1 else f"{len(wrong)} files"
-        raise ModelCorrupt(f"{count} of {model_type.value} ({variant}) can't be used as it is on disk.", hint=cure)
+        what = "1 file is" if len(wrong) == 1 else f"{len(wrong)} files are"
+        raise ModelCorrupt(f"{what} wrong of {model_type.value} ({variant}).", hint=cure)
     typer.echo(f"{model_type.value} is whole.", err=True)
 
 
@@ -153,11 +153,6 @@ def convert(
     typer.echo(_to_make(plan), err=True)
     _watch(Conversion(plan, originals=originals))
     typer.echo(plan.target)
-
-
-def _state(report: VariantReport) -> str:
-    """In a word: what a verification found wrong is not ready."""
-    return "corrupt" if report.parts and report.parts.wrong else report.state
 
 
 def type_of(name: str) -> ModelType:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Protocol
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from wan22.errors import ConfigurationError
+from wan22.models import looks
 from wan22.models.download.names import fault_of
 from wan22.models.specs import DEMO, MAX_AREA, OFFICIAL, Defaults, Layout, ModelSpec, SingleFile, VariantSpec
 from wan22.tasks import ModelType
@@ -189,7 +190,7 @@ def read_variants(folder: Path, models: Mapping[ModelType, Model], known: Varian
 
     Raises ConfigurationError that names the file, the key and the cure; also for a name that is taken.
     """
-    for path in sorted(folder.glob("*.toml")):
+    for path in (one for one in looks.entries(folder) if one.suffix == ".toml" and looks.is_file(one)):
         found = _by_model(path, _read_users(path), models)
         for model_type, variants in found.items():
             taken = next((name for name in variants if name in known[model_type]), None)

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from wan22.errors import InvalidRequest, ModelCorrupt, ModelMissing, WrongState
-from wan22.models import demo_weights, files
+from wan22.errors import DownloadFailed, InvalidRequest, ModelCorrupt, ModelMissing, WrongState
+from wan22.models import demo_weights, files, looks
 from wan22.models.catalogue import SPECS, VariantSpec
 from wan22.models.convert.sums import find_sums
 from wan22.models.cures import FETCH_A_COPY, cure_of, mend_of
 from wan22.models.download import DownloadPlan, WantedFile, choose
 from wan22.models.download.names import is_fetched
+from wan22.models.parts import Parts
 from wan22.models.shelf import VariantReport
 from wan22.models.specs import OFFICIAL
 from wan22.models.verification import Check, Sought
@@ -48,12 +49,22 @@ class CheckPlan:
             raise self.obstacle
 
 
-def plan_check(weights: Weights, model_type: ModelType, name: str = OFFICIAL) -> CheckPlan:
+def plan_check(weights: Weights, model_type: ModelType, name: str = OFFICIAL, *, quick: bool = False) -> CheckPlan:
     """What to compare of a variant, or of a LoRA for the model.
 
     Raises InvalidRequest for one that is not known, ModelMissing for one that can't be fetched and is not whole, and
-    DownloadFailed where the hub is needed and does not answer.
+    DownloadFailed where the hub is needed and does not answer: for a quick look at weights that are whole it is not.
     """
+    try:
+        return _plan_check(weights, model_type, name)
+    except DownloadFailed:
+        report = weights.models.describe(model_type, name) if quick and name in weights.known(model_type) else None
+        if report is None or report.parts is None:
+            raise
+        return _of_headers(weights.known(model_type)[name], report.parts)
+
+
+def _plan_check(weights: Weights, model_type: ModelType, name: str) -> CheckPlan:
     known = weights.known(model_type)
     variant = known.get(name)
     if variant is None:
@@ -87,9 +98,13 @@ def _without_source(variant: VariantSpec, report: VariantReport) -> CheckPlan:
     if sums := find_sums(folder):
         made = _obstacle("were made by a conversion", mend_of(variant, folder))
         return CheckPlan(variant, (_of_sums(folder, sums),), made)
-    places = [report.parts.place(name) for name in SPECS[variant.model_type].components]
+    return _of_headers(variant, report.parts)
+
+
+def _of_headers(variant: VariantSpec, parts: Parts) -> CheckPlan:
+    places = [parts.place(name) for name in SPECS[variant.model_type].components]
     unknown = tuple(_with_headers_alone(places))
-    return CheckPlan(variant, unknown, _obstacle("have no source", mend_of(variant, folder)))
+    return CheckPlan(variant, unknown, _obstacle("have no source", mend_of(variant, parts.folder)))
 
 
 def _of_files(weights: Weights, variant: VariantSpec) -> CheckPlan:
@@ -121,7 +136,7 @@ def _of_sums(folder: Path, sums: Mapping[str, str]) -> Sought:
 
 def _with_headers_alone(places: Iterable[Path]) -> Iterator[Sought]:
     for place in places:
-        folder, found = (place.parent, [place]) if place.is_file() else (place, sorted(place.iterdir()))
+        folder, found = (place.parent, [place]) if looks.is_file(place) else (place, looks.entries(place))
         wanted = (WantedFile(path.name, files.size(path), "sha256", "") for path in found if is_fetched(path.name))
         yield Sought(folder, tuple(wanted), is_hashed=False)
 

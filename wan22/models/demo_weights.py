@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 from wan22.errors import ModelCorrupt
+from wan22.tasks import ModelType
 
 SHIPPED = Path(__file__).parent / "demo"
 LORAS = SHIPPED / "loras"
@@ -25,8 +26,11 @@ KNOWN = (
     "circles, squares, triangles and stars, in red, orange, yellow, green, blue, purple or white, on blue, green, "
     "black or white, moving left, right, up or down, growing, shrinking or standing still."
 )
-ABOUT = f"{KNOWN} `wan22 models download` fetches the real ones."
-"""What everyone who uses them is told, wherever that is."""
+
+
+def about(model_type: ModelType) -> str:
+    """What everyone who uses those of a model is told, wherever that is."""
+    return f"{KNOWN} `wan22 models download {model_type.value.lower()}` fetches the real ones."
 
 
 def verify(folder: Path) -> None:

@@ -109,9 +109,9 @@ class Downloads:
         job = _Job(model_type, variant, "verify", plan.variant.repository, plan.target, run, asked=asked)
         return self._begin(job, lambda: self._verify(job, run, repair))
 
-    def plan_check(self, model_type: ModelType, variant: str = OFFICIAL) -> CheckPlan:
+    def plan_check(self, model_type: ModelType, variant: str = OFFICIAL, *, quick: bool = False) -> CheckPlan:
         """What a verification would compare. Raises as `check_plan.plan_check` does."""
-        return plan_check(self._weights, model_type, variant)
+        return plan_check(self._weights, model_type, variant, quick=quick)
 
     def status(self) -> tuple[RunStatus, ...]:
         """The last run of every model that had one since the server started."""

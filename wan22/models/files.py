@@ -51,13 +51,13 @@ def lacking(place: Path, component: str) -> tuple[str, ...]:
 
 def weights_bytes(folder: Path) -> int:
     """Bytes on disk of all safetensors files of the components in `folder`; 0 if it is not there."""
-    return sum(size(path) for path in folder.glob("*/*.safetensors"))
+    return sum(size(path) for path in _weight_files(folder))
 
 
 def parameters(folder: Path) -> dict[str, int]:
     """How many numbers the weights of each component are, from the headers of its files; empty if there are none."""
     counts: dict[str, int] = {}
-    for path in sorted(folder.glob("*/*.safetensors")):
+    for path in _weight_files(folder):
         counts[path.parent.name] = counts.get(path.parent.name, 0) + parameters_in(path)
     return counts
 
@@ -88,6 +88,11 @@ def child(folder: Path, name: str) -> Path:
     return next((entry for entry in looks.entries(folder) if entry.name.casefold() == name.casefold()), exact)
 
 
+def _weight_files(folder: Path) -> list[Path]:
+    inside = (path for component in looks.entries(folder) for path in looks.entries(component))
+    return [path for path in inside if path.suffix == ".safetensors"]
+
+
 def _is_component(value: Any) -> bool:
     """True for `[library, class]`; a component that the pipeline goes without stands there as `[null, null]`."""
     return isinstance(value, list) and len(value) == 2 and all(isinstance(part, str) for part in value)
@@ -106,7 +111,8 @@ def _lacking(place: Path, component: str) -> Iterator[str]:
 def _lacking_weights(folder: Path, component: str) -> Iterator[str]:
     index = next((path for name in _WEIGHTS if looks.exists(path := folder / f"{name}.index.json")), None)
     if index is None:
-        whole = next((name for name in _WEIGHTS if looks.exists(folder / name)), _WEIGHTS[0])
+        likely = _WEIGHTS[component == "text_encoder"]
+        whole = next((name for name in _WEIGHTS if looks.exists(folder / name)), likely)
         pickle = next((path.name for path in looks.entries(folder) if is_pickle(path.name)), None)
         if pickle and not looks.exists(folder / whole):
             yield f"{component}/{pickle} ({_PICKLE})"

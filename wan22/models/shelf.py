@@ -13,6 +13,7 @@ from typing import Any, Literal
 from wan22.models import files, looks, single_files
 from wan22.models.catalogue import SPECS
 from wan22.models.catalogue_file import Variants
+from wan22.models.cures import mend_of
 from wan22.models.elsewhere import Elsewhere
 from wan22.models.parts import Parts
 from wan22.models.specs import OFFICIAL, ModelSpec, SingleFile, VariantSpec
@@ -25,13 +26,14 @@ _COMFYUI = "a folder of ComfyUI"
 class VariantReport:
     """How the weights of a variant stand: `why` is for people, `missing` names paths inside `path`."""
 
-    state: Literal["ready", "partial", "missing"]
+    state: Literal["ready", "corrupt", "partial", "missing"]  # corrupt: whole, with files that were found wrong
     why: str
     path: Path | None = None
     missing: tuple[str, ...] = ()
     name: str = OFFICIAL
-    parts: Parts | None = None  # where it is ready
+    parts: Parts | None = None  # where it is whole
     owner: str | None = None  # of a place that is not ours, in words; nothing is ever written there
+    fault: str = ""  # why it is corrupt, without the cure that `why` ends in
 
 
 @dataclass(frozen=True)
@@ -80,16 +82,19 @@ class Shelf:
         return {name: one for name, one in found.items() if one and one.owner and not one.fault}
 
     def _look_folder(self, variant: VariantSpec) -> VariantReport:
-        spec, partial = SPECS[variant.model_type], None
+        spec, worse = SPECS[variant.model_type], None
         for path in self.own_folders(variant):
             missing = files.missing_files(path, spec.components)
-            if not missing:
-                return _ready(variant, Parts(path))
-            partial = partial or VariantReport("partial", _partial(variant, path, missing), path, missing, variant.name)
+            told = _partial(variant, path, missing)
+            partial = VariantReport("partial", told, path, missing, variant.name)
+            report = partial if missing else _whole(variant, Parts(path))
+            if report.state == "ready":
+                return report
+            worse = worse or report
         for path in self.elsewhere.snapshots(variant):
             if _is_whole(path, spec):
-                return _ready(variant, Parts(path), _CACHE)
-        return partial or self._absent(variant)
+                return _whole(variant, Parts(path), _CACHE)
+        return worse or self._absent(variant)
 
     def _look_files(self, variant: VariantSpec) -> VariantReport:
         candidates = {name: self._candidates(variant, name) for name in variant.files}
@@ -106,7 +111,7 @@ class Shelf:
             return VariantReport("partial", told, path, missing, variant.name, owner=first.owner)
         places = {name: one.path for name, one in found.items() if one}
         places |= {name: folder / name for name, folder in rest.items() if folder}
-        return _ready(variant, Parts(path, places, config), first.owner)
+        return _whole(variant, Parts(path, places, config), first.owner)
 
     def _candidates(self, variant: VariantSpec, component: str) -> list[Found]:
         """Files of the right name, our own first."""
@@ -195,10 +200,17 @@ def _shown(component: str) -> str:
     return component if component == files.MODEL_INDEX else f"{component}/"
 
 
-def _ready(variant: VariantSpec, parts: Parts, owner: str | None = None) -> VariantReport:
+def _whole(variant: VariantSpec, parts: Parts, owner: str | None = None) -> VariantReport:
+    """Ready, unless a verification found something wrong that was not touched since."""
+    named = f"{variant.model_type.value} ({variant.name})"
     kept = f", {owner}" if owner else ""
-    told = f"The real weights of {variant.model_type.value} ({variant.name}) are in {parts.folder}{kept}."
-    return VariantReport("ready", told, parts.folder, name=variant.name, parts=parts, owner=owner)
+    found = VariantReport("ready", f"The real weights of {named} are in {parts.folder}{kept}.", parts.folder)
+    found = replace(found, name=variant.name, parts=parts, owner=owner)
+    wrong = next(iter(parts.wrong), None)
+    if wrong is None:
+        return found
+    told = f"{wrong.path} of {named} in {parts.folder} was found with {wrong.fault} and not touched since."
+    return replace(found, state="corrupt", why=f"{told} {mend_of(variant, parts.folder, owner)}", fault=told)
 
 
 def _partial(variant: VariantSpec, path: Path, missing: tuple[str, ...]) -> str:

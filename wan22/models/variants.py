@@ -6,7 +6,7 @@ What is on disk, `shelf` finds; what the demo weights are is in `demo_weights`. 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wan22.errors import ConfigurationError, ModelCorrupt, ModelMissing
@@ -112,47 +112,56 @@ class Models:
         raise ModelMissing(f"{model_type.value} has no variant {name!r:.60}; it has {names}. Name one of these.")
 
     def get(self, model_type: ModelType) -> Variant:
-        """The variant to use by the settings. Raises ModelMissing where only one is allowed and it is not whole."""
+        """The variant to use by the settings: real weights that are whole before the demo's.
+
+        Raises ModelMissing where only one is allowed and it is not whole; and ModelCorrupt where a verification found
+        files wrong that are still the same, of that one, or of the only real ones.
+        """
         if self._wanted == DEMO:
-            return self._demo(model_type, f"The setting models.variant is demo. {demo_weights.ABOUT}")
+            return self._demo(model_type, f"The setting models.variant is demo. {demo_weights.about(model_type)}")
         if self._wanted != "auto":
             return self.named(model_type, self._wanted)
         report = self.describe(model_type)
-        if report.state == "ready":
+        if report.state in ("ready", "corrupt"):
             return self._real(model_type, report)
-        return self._demo(model_type, f"{report.why} {demo_weights.ABOUT}")
+        return self._demo(model_type, f"{report.why} {demo_weights.about(model_type)}")
 
     def for_draft(self, draft: Draft) -> Variant:
         """The variant to use for the draft's model: where 8 bits are asked for, one that is kept in them, if there is.
 
-        Raises InvalidRequest with all three models where it names none, ModelMissing as `get`, and ModelCorrupt where
-        a verification found files of it wrong that are still the same.
+        Raises InvalidRequest with all three models where it names none, and ModelMissing and ModelCorrupt as `get`.
         """
         model_type = model_type_of(draft)
-        return self._unspoilt(self._kept_in(draft.quantization, model_type) or self.get(model_type))
+        return self._kept_in(draft.quantization, model_type) or self.get(model_type)
 
     def named(self, model_type: ModelType, name: str) -> Variant:
         """The variant of that name, as a plan made earlier has it.
 
-        Raises ModelMissing if it is not whole any more, ModelCorrupt as `for_draft`.
+        Raises ModelMissing if it is not whole any more, ModelCorrupt as `get`.
         """
         if name == DEMO:
             return self._demo(model_type, "It was planned so.")
         report = self.describe(model_type, name)
-        if report.state != "ready":
+        if report.state not in ("ready", "corrupt"):
             raise ModelMissing(f"{report.why} {self._cure(model_type, name)}")
-        return self._unspoilt(self._real(model_type, report))
+        return self._real(model_type, report)
 
     def describe(self, model_type: ModelType, name: str | None = None) -> VariantReport:
-        """How the variant of that name stands; without one, the first real one that is whole, else `dev`.
+        """How the variant of that name stands; without one, the first real one that is ready, else the first that is
+        corrupt, else `dev`. What is ready says which one before it is corrupt.
 
         Raises ModelMissing for a name that is none.
         """
         if name is not None:
             return self.shelf.look(self.known(model_type, name))
-        reports = (self.shelf.look(variant) for variant in self.variants(model_type) if not variant.is_demo)
-        ready = next((report for report in reports if report.state == "ready"), None)
-        return ready or self.describe(model_type, OFFICIAL)
+        corrupt = None
+        for variant in self.variants(model_type):
+            report = self.shelf.look(variant)
+            if report.state == "ready" and not variant.is_demo:
+                return replace(report, why=f"{report.why} {corrupt.why}") if corrupt else report
+            if report.state == "corrupt":
+                corrupt = corrupt or report
+        return corrupt or self.describe(model_type, OFFICIAL)
 
     def in_use(self, model_type: ModelType) -> str:
         """The name of the real variant that is whole and preferred, else the official one's."""
@@ -188,17 +197,11 @@ class Models:
         ready = next((report for report in reports if report.state == "ready"), None)
         return self._real(model_type, ready) if ready else None
 
-    def _unspoilt(self, variant: Variant) -> Variant:
-        if not variant.parts.wrong:
-            return variant
-        model, first = variant.spec.model_type, variant.parts.wrong[0]
-        raise ModelCorrupt(
-            f"{first.path} of {model.value} ({variant.name}) was found with {first.fault} and not touched since.",
-            hint=f"{variant.mend} Then send it again.",
-        )
-
     def _real(self, model_type: ModelType, report: VariantReport) -> Variant:
-        return self._variant(self.known(model_type, report.name), report, report.why)
+        found = self._variant(self.known(model_type, report.name), report, report.why)
+        if report.state == "corrupt":
+            raise ModelCorrupt(report.fault, hint=f"{found.mend} Then send it again.")
+        return found
 
     def _demo(self, model_type: ModelType, why: str) -> Variant:
         variant = self.known(model_type, DEMO)

@@ -25,7 +25,7 @@ from wan22.models.files import changed_ns
 from wan22.models.headers import check_header
 from wan22.models.in_turn import InTurn
 
-Fault = Literal["missing", "wrong size", "damaged header", "wrong content"]
+Fault = Literal["missing", "unreadable", "wrong size", "damaged header", "wrong content"]
 
 _RECORD = "checked.json"
 _BLOCK = 1 << 20  # bytes that are hashed at once: progress goes by these steps
@@ -51,9 +51,9 @@ class WrongFile:
 
 @dataclass(frozen=True)
 class LastCheck:
-    """When a folder was last hashed as a whole, and the files that were wrong then and were not touched since."""
+    """When a folder was last hashed as a whole, and the files that were found wrong and were not touched since."""
 
-    at: datetime
+    at: datetime | None  # None: never
     wrong: tuple[WrongFile, ...]
 
 
@@ -66,7 +66,7 @@ class Verification:
     def __init__(self, sought: Sought, *, quick: bool = False) -> None:
         self._folder, self._files = sought.folder, sought.files
         self._quick = quick or not sought.is_hashed
-        self._is_kept = not self._quick and sought.owner is None
+        self._is_kept = sought.owner is None and sought.is_hashed
         self._meter = Meter((FileProgress(file.path, file.size) for file in sought.files), Clock())
         self._stop = threading.Event()
         self._judged_ns: dict[str, int | None] = {}
@@ -79,10 +79,10 @@ class Verification:
             self._judged_ns[file.path] = changed_ns(self._folder / file.path)
             if fault := self._fault_of(file):
                 self.wrong += (WrongFile(file.path, fault),)
-            self._meter.file(file.path, "failed" if fault else "done", 0 if fault else file.size)
+            self._meter.file(file.path, "failed" if fault else "done", file.size)
         self._meter.enter("done")
         if self._is_kept:
-            keep_check(self._folder, self.wrong)
+            keep_check(self._folder, self.wrong, quick=self._quick)
 
     def is_unchanged(self, file: WrongFile) -> bool:
         """Whether it was not written to since it was judged."""
@@ -157,27 +157,39 @@ def _remove(target: Path, check: Verification) -> None:
                 (target / file.path).unlink(missing_ok=True)
 
 
-def keep_check(target: Path, wrong: Sequence[WrongFile]) -> None:
-    """Remember the outcome of now in the folder, with the times of the wrong files: one that is mended has another."""
+def keep_check(target: Path, wrong: Sequence[WrongFile], *, quick: bool = False) -> None:
+    """Remember the outcome of now in the folder, with the times of the wrong files: one that is mended has another.
+
+    A quick look can't tell that content is right, so that it takes nothing back that was found before.
+    """
+    at: datetime | None = datetime.now(timezone.utc)
+    if quick:
+        before = find_check(target)
+        at = before.at if before else None
+        found = {file.path for file in wrong}
+        hashed = [file for file in (before.wrong if before else ()) if file.fault == "wrong content"]
+        wrong = [*wrong, *(file for file in hashed if file.path not in found)]
+        if before is None and not wrong:
+            return
     rows = [[file.path, file.fault, changed_ns(target / file.path)] for file in wrong]
     with contextlib.suppress(OSError):  # a folder that is not there, or not ours to write in, is verified all the same
         if target.is_dir():
             (target / OURS).mkdir(exist_ok=True)
-            write_json(target / OURS / _RECORD, {"at": datetime.now(timezone.utc).isoformat(), "wrong": rows})
+            write_json(target / OURS / _RECORD, {"at": at.isoformat() if at else None, "wrong": rows})
 
 
 def find_check(target: Path) -> LastCheck | None:
     """What was remembered; None where there is nothing, or a damaged record."""
     content = read_json(target / OURS / _RECORD)
     try:
-        at = datetime.fromisoformat(content["at"]).astimezone(timezone.utc)
+        at = datetime.fromisoformat(content["at"]).astimezone(timezone.utc) if content["at"] else None
         return LastCheck(at, tuple(_still_wrong(target, content["wrong"])))
     except (KeyError, TypeError, ValueError):
         return None
 
 
 def wrong_in(target: Path) -> tuple[WrongFile, ...]:
-    """The files that were found wrong when the folder was last hashed as a whole, and were not touched since."""
+    """The files of the folder that were found wrong, and were not touched since."""
     check = find_check(target)
     return check.wrong if check else ()
 
@@ -207,5 +219,7 @@ def _fault_at(path: Path, file: WantedFile, *, quick: bool, each: Callable[[], N
         return None if hash_of(path, file, each) == file.digest else "wrong content"
     except ModelCorrupt:
         return "damaged header"
-    except OSError:  # not there, or not ours to read: either way it can't be loaded
+    except (FileNotFoundError, NotADirectoryError):
         return "missing"
+    except OSError:
+        return "unreadable"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from PIL.Image import Image
 
-from wan22.errors import OutOfMemory, ServerFault
+from wan22.errors import ModelCorrupt, OutOfMemory, ServerFault
 from wan22.media.outputs import Outputs
 from wan22.media.uploads import Uploads
 from wan22.models import demo_weights
@@ -77,6 +77,9 @@ class Orchestrator:
                 rung = next(rungs, None)
                 if rung is None:
                     raise
+            except ModelCorrupt:
+                self._residency.unload(task.request.model_type.value)
+                raise
             # outside of the handler, whose error keeps the frames of the run, and with them what did not fit
             self._residency.close()
             plan = rung.plan
@@ -101,7 +104,11 @@ class Orchestrator:
         Does nothing where it is there. Raises ModelMissing, ModelCorrupt, OutOfMemory, and Cancelled by the reporter.
         """
         resident = self._residency.hold(*self._wanted(model_type, plan, reporter))
-        resident.model.bring_text_encoder(reporter)
+        try:
+            resident.model.bring_text_encoder(reporter)
+        except ModelCorrupt:
+            self._residency.unload(model_type.value)
+            raise
         return resident
 
     def _make(self, model: LoadedModel, task: Task, fence: int, reporter: RunReporter) -> tuple[Artifact, ...]:

@@ -81,8 +81,8 @@ class _Source:
         try:
             yield
         except ModelCorrupt as error:
-            told = f"{self.model_type.value} in {self.places.folder}: {error.detail}. {self.cure}"
-            raise ModelCorrupt(told) from error
+            told = f"{self.model_type.value} in {self.places.folder}: {error.detail}."
+            raise ModelCorrupt(told, hint=self.cure or None) from error
 
     def read_all(self, reporter: Reporter) -> dict[str, Any]:
         """Every component but the text encoder, each placed as soon as it is read; progress is by bytes on disk."""

@@ -32,7 +32,7 @@ from wan22.api.handlers.residents import find_resident, view_resident
 from wan22.api.handlers.wan_models import model_named, variant_of
 from wan22.api.handlers.wanted import Wanted
 from wan22.api.services import Services
-from wan22.api.views import problem_from
+from wan22.api.views import LastError, problem_from, view_failure
 from wan22.errors import WrongState
 from wan22.models.catalogue import SPECS
 from wan22.models.download.disk import free_bytes
@@ -44,7 +44,7 @@ from wan22.models.variants import VariantReport
 from wan22.models.verification import Check, WrongFile, find_check, hashed_at
 from wan22.models.weights_plan import WeightsPlan
 from wan22.orchestrator.residency import Resident
-from wan22.tasks import ModelType
+from wan22.tasks import ModelType, Status
 
 STATUS = "/api/v1/models/status"
 
@@ -87,12 +87,13 @@ def verify(services: Services, name: str, variant: str | None, *, quick: bool, r
     """
     model_type = model_named(name)
     variant = variant or services.models.in_use(model_type)
-    plan = services.downloads.plan_check(model_type, variant)
     if quick and not repair:
+        plan = services.downloads.plan_check(model_type, variant, quick=True)
         check = Check(plan.sought, quick=True)
         check.run()
         wrong, run = check.wrong, None
     else:
+        plan = services.downloads.plan_check(model_type, variant)
         begun = services.downloads.verify(model_type, variant, quick=quick, repair=repair)
         wrong, run = begun.wrong, view_run(begun)
     return VerifyAnswer(
@@ -120,6 +121,7 @@ def health(services: Services) -> ModelsHealth:
         folders=_folders(services),
         running=tuple(run.model_type for run in runs if run.state == "running"),
         last_error=_last_error(runs),
+        last_task_error=_last_task_error(services),
     )
 
 
@@ -184,14 +186,16 @@ def _status(services: Services, model_type: ModelType) -> ModelStatus:
     wrong = check.wrong if check else ()
     return ModelStatus(
         model_type=model_type,
-        state=state_of(report, wrong, run if run and not _is_of_lora(services, run) else None, loaded),
+        state=state_of(report, run if run and not _is_of_lora(services, run) else None, loaded),
         why=report.why,
         variant=variant.name if variant else None,
         variants=tuple(
-            view_variant(one, services.models.describe(model_type, one.name))
+            view_variant(one, services.models.describe(model_type, one.name), run)
             for one in services.models.variants(model_type)
         ),
-        loras=tuple(view_variant(one, services.models.describe_lora(one)) for one in services.models.loras(model_type)),
+        loras=tuple(
+            view_variant(one, services.models.describe_lora(one), run) for one in services.models.loras(model_type)
+        ),
         path=str(target),
         missing=report.missing,
         wrong=_wrong(wrong),
@@ -202,30 +206,35 @@ def _status(services: Services, model_type: ModelType) -> ModelStatus:
         licence=known.licence,
         precision=dict(loaded.key.precision) if loaded else None,
         device=loaded.key.device if loaded else None,
-        verified_at=hashed_at(target),
+        verified_at=hashed_at(target) if report.parts else None,
         run=view_run(run) if run else None,
     )
 
 
-def view_variant(variant: VariantSpec, report: VariantReport) -> VariantView:
-    """A variant as it is shown."""
+def view_variant(variant: VariantSpec, report: VariantReport, run: RunStatus | None = None) -> VariantView:
+    """A variant as it is shown; `run` may be of it."""
     return VariantView(
         **{name: getattr(variant, name) for name in ("name", "about", "precision", "repository", "licence")},
-        state=report.state,
+        state="downloading" if is_fetching(run) and run and run.variant == variant.name else report.state,
         why=report.why or "It ships with the server.",
         path=report.path.as_posix() if report.path else None,
     )
 
 
-def state_of(
-    report: VariantReport, wrong: Iterable[WrongFile], run: RunStatus | None, loaded: Resident[Any] | None
-) -> State:
-    """One word for the real weights: what goes on before what is wrong, and that before what is used."""
-    if run and run.state == "running" and run.kind == "download":
+def state_of(report: VariantReport, run: RunStatus | None, loaded: Resident[Any] | None) -> State:
+    """One word for the real weights: what goes on before what is wrong, and that before what is used.
+
+    That another variant is fetched is nothing to one that can be used.
+    """
+    if run and is_fetching(run) and (run.variant == report.name or report.state != "ready"):
         return "downloading"
-    if report.state == "ready" and tuple(wrong):
-        return "corrupt"
-    return "loaded" if loaded and loaded.key.variant != DEMO else report.state
+    is_loaded = report.state != "corrupt" and loaded and loaded.key.variant != DEMO
+    return "loaded" if is_loaded else report.state
+
+
+def is_fetching(run: RunStatus | None) -> bool:
+    """Whether a download goes on."""
+    return run is not None and run.state == "running" and run.kind == "download"
 
 
 def _is_of_lora(services: Services, run: RunStatus) -> bool:
@@ -258,6 +267,13 @@ def _last_error(runs: Iterable[RunStatus]) -> RunError | None:
     last = max(failed, key=lambda run: run.ended_at or run.started_at)
     error = view_run(last).error
     return RunError(model_type=last.model_type, kind=last.kind, at=last.ended_at, error=error) if error else None
+
+
+def _last_task_error(services: Services) -> LastError | None:
+    task = next(iter(services.queue.list(status=Status.FAILED, limit=1).tasks), None)
+    if task is None or task.error is None:
+        return None
+    return LastError(task_id=task.task_id, at=task.finished_at, error=view_failure(task.task_id, task.error))
 
 
 def _wrong(files: Iterable[WrongFile]) -> tuple[WrongFileView, ...]:

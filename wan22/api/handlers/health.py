@@ -112,7 +112,7 @@ def _model(services: Services, model: ModelType) -> Mapping[str, str | None]:
     try:
         variant = services.models.get(model)
     except Wan22Error as error:
-        return {"variant": None, "why": error.detail}
+        return {"variant": None, "why": f"{error.detail} {error.hint}"}
     return {"variant": variant.name, "why": variant.why}
 
 

@@ -12,7 +12,6 @@ from wan22.api.model_views import (
     Capabilities,
     Device,
     Expected,
-    LastError,
     ModelHealth,
     ModelOverview,
     Overview,
@@ -23,15 +22,15 @@ from wan22.api.model_views import (
     Weights,
 )
 from wan22.api.services import Services
-from wan22.api.views import view_failure
-from wan22.errors import ConfigurationError, ModelMissing, NotFound
+from wan22.api.views import LastError, view_failure
+from wan22.errors import ConfigurationError, ModelCorrupt, ModelMissing, NotFound
 from wan22.hardware.choose import choose_device, gpu_of
 from wan22.models import reported
 from wan22.models.capabilities import TRAINED_SIZES, capabilities_of
 from wan22.models.catalogue import SPECS, ModelSpec
 from wan22.models.comparison import Comparison, Side, compare
 from wan22.models.history import History, history_of, others_of
-from wan22.models.recommendation import Candidate, State, Wish, recommend
+from wan22.models.recommendation import Candidate, Wish, recommend
 from wan22.models.specs import DEMO, OFFICIAL
 from wan22.models.variants import Variant
 from wan22.tasks import ModelType, Run
@@ -183,28 +182,22 @@ def _history(services: Services, model_type: ModelType) -> History:
 
 
 def variant_of(services: Services, model_type: ModelType) -> Variant | None:
-    """The weights in use; None where those that the settings want are not whole."""
+    """The weights in use; None where those that the settings want are not whole, or damaged."""
     try:
         return services.models.get(model_type)
-    except ModelMissing:
+    except (ModelMissing, ModelCorrupt):
         return None
 
 
 def _weights(services: Services, model_type: ModelType) -> Weights:
     variant, report = variant_of(services, model_type), services.models.describe(model_type)
     return Weights(
-        state=_state(variant) if variant else report.state,
+        state=("demo" if variant.is_demo else "ready") if variant else report.state,
         variant=variant.name if variant else None,
         real=report.state,
         missing=report.missing,
         why=variant.why if variant else report.why,
     )
-
-
-def _state(variant: Variant) -> State:
-    if variant.is_demo:
-        return "demo"
-    return "corrupt" if variant.parts.wrong else "ready"
 
 
 def _device(services: Services) -> Device:

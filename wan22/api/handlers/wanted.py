@@ -50,6 +50,8 @@ def _name(value: Any) -> str | None:
 
 def _no_model(name: Any) -> FieldError:
     names = [model_type.value for model_type in ModelType]
+    if name is None:
+        return FieldError("model_type", f"is missing: send one of {', '.join(names[:-1])} or {names[-1]}", None)
     nearest = nearest_word(name, names) if isinstance(name, str) else None
     asked = f"; did you mean {nearest}?" if nearest else ""
     return FieldError("model_type", f"must be one of {', '.join(names[:-1])} or {names[-1]}{asked}", name)

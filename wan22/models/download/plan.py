@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from wan22.errors import DownloadFailed
+from wan22.models import looks
 from wan22.models.download.disk import Disk, has_room, refuse_without_room
 from wan22.models.download.listing import Listing, WantedFile
 from wan22.models.download.manifest import Verified
@@ -53,7 +55,13 @@ class DownloadPlan:
 
 def make_plan(listing: Listing, chosen: Listing, target: Path, *, disk: Disk | None = None) -> DownloadPlan:
     """The plan to bring `chosen` of `listing` into `target`. Reads no content: a file of the right size is taken for
-    held, and hashed when the download runs. Raises DownloadFailed if a folder in `target` leads out of it."""
+    held, and hashed when the download runs. Raises DownloadFailed if a folder in `target` leads out of it, or if we may
+    not look into that."""
+    if looks.is_dir(target) and not os.access(target, os.R_OK | os.X_OK):
+        raise DownloadFailed(
+            f"{target} can't be looked into.",
+            hint="Nothing was fetched. Let the server's account read and write there.",
+        )
     verified = Verified(target)
     files = tuple(_planned(file, target, verified) for file in chosen.files)
     return DownloadPlan(listing, chosen, target, files, (disk or Disk()).free_bytes(target))
@@ -68,5 +76,5 @@ def _planned(file: WantedFile, target: Path, verified: Verified) -> PlannedFile:
         )
     if verified.knows(file):
         return PlannedFile(file, file.size, checked=True)
-    whole = path.is_file() and path.stat().st_size == file.size
+    whole = looks.is_file(path) and path.stat().st_size == file.size
     return PlannedFile(file, file.size if whole else recorded_pieces(path, file).held)

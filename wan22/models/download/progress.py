@@ -65,9 +65,15 @@ class DownloadProgress:
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds until the end at the speed of now; None while nothing comes."""
+        """Seconds until the end at the speed of now; None while nothing comes, and once it has ended too soon."""
         left = self.size_bytes - self.done_bytes
-        return left / self.bytes_per_s if self.bytes_per_s > 0 else (0.0 if left == 0 else None)
+        if left == 0:
+            return 0.0
+        return left / self.bytes_per_s if self.bytes_per_s > 0 and self.state in ("waiting", "running") else None
+
+
+def _at_rest(file: FileProgress) -> FileProgress:
+    return replace(file, state="waiting") if file.state in ("checking", "fetching") else file
 
 
 class Meter:
@@ -96,6 +102,8 @@ class Meter:
         with self._lock:
             self._state = state
             self._ended_at = None if state == "running" else self._clock.now()
+            if state in ("failed", "cancelled"):
+                self._files = {path: _at_rest(file) for path, file in self._files.items()}
 
     def file(self, path: str, state: FileState, done_bytes: int | None = None) -> None:
         """A file is in that state from now on, and has so many bytes."""
