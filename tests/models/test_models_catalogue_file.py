@@ -97,7 +97,7 @@ def test_one_table_may_be_for_several_models(tmp_path: Path) -> None:
         ('name = "gguf-q6_k"', 'name = "dev"', "variant.name", "there is a variant dev of TI2V-5B already"),
         ('name = "gguf-q6_k"', 'name = "auto"', "variant[0].name", "auto is taken"),
         ('["TI2V-5B"]', '["TI2V-14B"]', "variant[0].models[0]", "T2V-A14B"),
-        ('["TI2V-5B"]', "[]", "variant[0].models", "at least 1"),
+        ('["TI2V-5B"]', "[]", "variant[0].models", "it must not be empty"),
         ('["TI2V-5B"]', '["T2V-A14B"]', "variant[0]", "files must have transformer and transformer_2"),
         ('"files"', '"folder"', "variant[0]", "files must have nothing where the layout is folder"),
         ('"files"', '"lora"', "variant[0]", "files must have single where the layout is lora"),

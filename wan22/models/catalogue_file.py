@@ -57,6 +57,7 @@ _PLAIN = {
     "tuple_type": "it must be a list",
     "dict_type": "it must be a table",
     "model_type": "it must be a table",
+    "too_short": "it must not be empty",
 }
 """What pydantic says by the type of an error, in words for people."""
 
@@ -252,8 +253,13 @@ def _key(loc: tuple[int | str, ...]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
 
 
+def _said(what: str) -> str:
+    """A sentence of pydantic's in our words."""
+    return what.removeprefix("Value error, ").replace("Input should be", "it must be")
+
+
 def _wrong(path: Path, key: str, what: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{path} can't be used: {key}: {what.removeprefix('Value error, ')}. Correct it there, or move the file away; "
+        f"{path} can't be used: {key}: {_said(what)}. Correct it there, or move the file away; "
         "wan22/models/catalogue.toml shows the form."
     )
