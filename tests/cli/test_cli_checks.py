@@ -56,7 +56,10 @@ def test_torch_that_is_not_installed() -> None:
 def test_gpus() -> None:
     busy = replace(CARD, index=1, vram_free_bytes=GB)
     assert states(list(checks.check_gpus(BARE))) == [("gpu", "warn")]
-    assert states(list(checks.check_gpus(replace(STUDIO, gpus=(CARD, busy))))) == [("gpu 0", "ok"), ("gpu 1", "warn")]
+    assert states(list(checks.check_gpus(replace(STUDIO, gpus=(CARD, busy))))) == [
+        ("gpu 0", "ok"),
+        ("gpu 1", "warn"),
+    ]
 
 
 def test_windows_is_told_of_the_trap_in_its_driver() -> None:
@@ -211,3 +214,13 @@ def test_the_command_gives_each_cure_a_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["doctor", "--home", str(tmp_path)])
     assert result.exit_code == 0
     assert result.stdout.startswith("ok    python: Python 3.")
+
+
+def test_a_card_in_a_narrow_slot_is_told_and_the_memory_s_parts_are() -> None:
+    card = Gpu(0, "NVIDIA GeForce RTX 4080", 16 * GB, 15 * GB, (8, 9), pcie=(4, 4))
+    (found,) = checks.check_gpus(replace(BARE, gpus=(card,)))
+    assert (found.state, "PCIe 4.0 with 4 lanes" in found.text) == ("warn", True)
+    (found,) = checks.check_gpus(replace(BARE, gpus=(replace(card, pcie=(4, 16)),)))
+    assert found.state == "ok"
+    told = checks.check_memory(replace(BARE, swap_bytes=8 * GB, numa_nodes=4)).text
+    assert "8.0 GB of swap, in 4 NUMA nodes" in told

@@ -18,6 +18,7 @@ class Card:
     total: int = 16_376 * MIB
     free: int = 14_912 * MIB
     capability: tuple[int, int] = (8, 9)
+    pcie: tuple[int, int] = (4, 16)
 
 
 class FakeNvml:
@@ -63,3 +64,15 @@ class FakeNvml:
     def nvmlSystemGetDriverVersion(self) -> str:
         self._call("nvmlSystemGetDriverVersion")
         return "552.22"
+
+    def nvmlDeviceGetMaxPcieLinkGeneration(self, card: Card) -> int:
+        self._call("nvmlDeviceGetMaxPcieLinkGeneration")
+        return card.pcie[0]
+
+    def nvmlDeviceGetMaxPcieLinkWidth(self, card: Card) -> int:
+        self._call("nvmlDeviceGetMaxPcieLinkWidth")
+        return card.pcie[1]
+
+    def nvmlDeviceGetMaxClockInfo(self, card: Card, kind: int) -> int:
+        self._call("nvmlDeviceGetMaxClockInfo")
+        return {1: 2_505}[kind]

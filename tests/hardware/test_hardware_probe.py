@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -13,14 +14,17 @@ from fake_nvml import Card, FakeNvml
 
 from wan22.hardware.disk import free_bytes
 from wan22.hardware.machine import Gpu
-from wan22.hardware.probe import cuda_of, gpus, installed_torch, probe, visible
+from wan22.hardware.probe import cuda_of, gpus, installed_torch, numa_nodes, probe, visible
 
-WHOLE = Gpu(0, "NVIDIA GeForce RTX 4080", 16_376 * 2**20, 14_912 * 2**20, (8, 9), "552.22")
+WHOLE = Gpu(0, "NVIDIA GeForce RTX 4080", 16_376 * 2**20, 14_912 * 2**20, (8, 9), "552.22", (4, 16), 2_505)
 CALLS = [name for name in vars(FakeNvml) if name.startswith("nvml")]
 TELLING = {
     "nvmlDeviceGetName": ("name", "NVIDIA GPU 0"),
     "nvmlDeviceGetCudaComputeCapability": ("compute_capability", None),
     "nvmlSystemGetDriverVersion": ("driver", None),
+    "nvmlDeviceGetMaxPcieLinkGeneration": ("pcie", None),
+    "nvmlDeviceGetMaxPcieLinkWidth": ("pcie", None),
+    "nvmlDeviceGetMaxClockInfo": ("clock_mhz", None),
 }
 
 
@@ -47,6 +51,19 @@ def test_any_call_may_fail(call: str, error: Exception | None) -> None:
         assert found[0].vram_total_bytes == WHOLE.vram_total_bytes
     else:
         assert found == ()
+
+
+@pytest.mark.parametrize(("pcie", "gb_s"), [((4, 16), 25.0), ((3, 16), 12.5), ((4, 8), 12.5), ((5, 16), 50.0)])
+def test_how_fast_weights_come_over_the_bus(pcie: tuple[int, int], gb_s: float) -> None:
+    assert replace(WHOLE, pcie=pcie).bus_bytes_per_s == gb_s * 1e9
+    assert replace(WHOLE, pcie=None).bus_bytes_per_s is None
+
+
+def test_numa_nodes_are_counted_and_there_is_always_one(tmp_path: Path) -> None:
+    assert numa_nodes(tmp_path / "gone") == numa_nodes(tmp_path) == 1
+    for name in ("node0", "node1", "possible", "nodes"):
+        (tmp_path / name).mkdir()
+    assert numa_nodes(tmp_path) == 2
 
 
 def test_no_card_and_no_driver_are_an_empty_tuple() -> None:

@@ -79,10 +79,13 @@ def check_gpus(machine: Machine) -> Iterator[Finding]:
         )
     for gpu in machine.gpus:
         total, free = gpu.vram_total_bytes / GB, gpu.vram_free_bytes / GB
-        text = f"{gpu.name}, {total:.1f} GB of VRAM, {free:.1f} GB free, driver {gpu.driver or 'unknown'}"
+        slot = f", PCIe {gpu.pcie[0]}.0 with {gpu.pcie[1]} lanes" if gpu.pcie else ""
+        text = f"{gpu.name}, {total:.1f} GB of VRAM, {free:.1f} GB free, driver {gpu.driver or 'unknown'}{slot}"
         name = f"gpu {gpu.index}"
         if gpu.vram_free_bytes < gpu.vram_total_bytes / 2:
             yield warn(name, text, "More than half of the VRAM is in use: close other programs before a generation.")
+        elif gpu.pcie and gpu.pcie[1] < 8:
+            yield warn(name, text, "So few lanes are slow to stream weights over: use a slot with 16, if there is one.")
         else:
             yield ok(name, text)
 
@@ -102,6 +105,10 @@ def check_memory(machine: Machine) -> Finding:
     """RAM."""
     total, available = machine.ram_total_bytes / GB, machine.ram_available_bytes / GB
     text = f"{total:.1f} GB of RAM, {available:.1f} GB available"
+    if machine.swap_bytes is not None:
+        text += f", {machine.swap_bytes / GB:.1f} GB of swap"
+    if machine.numa_nodes > 1:
+        text += f", in {machine.numa_nodes} NUMA nodes"
     if machine.ram_available_bytes < LOW_RAM_BYTES:
         return warn("memory", text, "Close other programs: with less than 8 GB even small models may not fit.")
     return ok("memory", text)

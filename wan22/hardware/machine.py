@@ -15,6 +15,16 @@ class Gpu:
     vram_free_bytes: int
     compute_capability: tuple[int, int] | None = None  # major, minor; (8, 9) is an RTX 4080
     driver: str | None = None
+    pcie: tuple[int, int] | None = None  # generation and lanes of its slot; (4, 16) is what an RTX 4080 can use
+    clock_mhz: int | None = None  # the highest of its cores
+
+    @property
+    def bus_bytes_per_s(self) -> float | None:
+        """From pinned RAM: 25 GB/s of the 31.5 that PCIe 4.0 carries with 16 lanes, and such a share of others."""
+        if self.pcie is None:
+            return None
+        generation, lanes = self.pcie
+        return 25e9 * lanes / 16 * 2.0 ** (generation - 4)
 
 
 @dataclass(frozen=True)
@@ -31,3 +41,5 @@ class Machine:
     torch_cuda: str | None = None  # CUDA version of the installed torch; None for a build without
     cpu_bf16_fast: bool = False  # whether the CPU multiplies bf16 matrices faster than fp32 ones
     has_mps: bool = False  # Apple's GPU
+    swap_bytes: int | None = None  # in all
+    numa_nodes: int = 1  # parts of the RAM that are near to some of the cores

@@ -23,6 +23,8 @@ from wan22.hardware.machine import Gpu, Machine
 
 T = TypeVar("T")
 
+_CLOCK_OF_CORES = 1  # NVML_CLOCK_SM
+
 
 class Nvml(Hashable, Protocol):
     """The calls of nvidia-ml-py that are used; a fake with the same ones can stand in."""
@@ -43,13 +45,19 @@ class Nvml(Hashable, Protocol):
 
     def nvmlSystemGetDriverVersion(self) -> str: ...  # noqa: N802
 
+    def nvmlDeviceGetMaxPcieLinkGeneration(self, handle: Any) -> int: ...  # noqa: N802
+
+    def nvmlDeviceGetMaxPcieLinkWidth(self, handle: Any) -> int: ...  # noqa: N802
+
+    def nvmlDeviceGetMaxClockInfo(self, handle: Any, kind: int) -> int: ...  # noqa: N802
+
 
 def probe(nvml: Nvml = pynvml) -> Machine:
     """The machine as it is now: what can change (free RAM, free VRAM) is read at each call."""
     memory = psutil.virtual_memory()
     version, cuda = installed_torch()
     return Machine(
-        os=f"{platform.system()} {platform.release()}",
+        os=_os_name(),
         cpu=_cpu_name(),
         cores=psutil.cpu_count() or 1,
         ram_total_bytes=memory.total,
@@ -59,6 +67,8 @@ def probe(nvml: Nvml = pynvml) -> Machine:
         torch_cuda=cuda,
         cpu_bf16_fast="amx_bf16" in _cpu_flags(),
         has_mps=platform.system() == "Darwin" and platform.machine() == "arm64",
+        swap_bytes=_swap_bytes(),
+        numa_nodes=numa_nodes(Path("/sys/devices/system/node")),
     )
 
 
@@ -104,7 +114,14 @@ def _gpu(nvml: Nvml, index: int) -> Gpu | None:
         vram_free_bytes=int(memory.free),
         compute_capability=None if capability is None else (capability[0], capability[1]),
         driver=_told(nvml, nvml.nvmlSystemGetDriverVersion),
+        pcie=_told(nvml, lambda: _slot(nvml, handle)),
+        clock_mhz=_told(nvml, lambda: int(nvml.nvmlDeviceGetMaxClockInfo(handle, _CLOCK_OF_CORES))),
     )
+
+
+def _slot(nvml: Nvml, handle: Any) -> tuple[int, int]:
+    """What card and slot can do together; the link of now is slower while nothing is computed."""
+    return int(nvml.nvmlDeviceGetMaxPcieLinkGeneration(handle)), int(nvml.nvmlDeviceGetMaxPcieLinkWidth(handle))
 
 
 def _told(nvml: Nvml, ask: Callable[[], T]) -> T | None:
@@ -130,6 +147,24 @@ def cuda_of(version_module: str) -> str | None:
     """The CUDA version that torch/version.py states; None for a CPU build, and where it states none."""
     cuda = re.search(r"^cuda\b[^=\n]*= *['\"]([\d.]+)['\"]", version_module, re.MULTILINE)
     return cuda and cuda.group(1)
+
+
+def _swap_bytes() -> int | None:
+    try:
+        return int(psutil.swap_memory().total)
+    except (OSError, RuntimeError):  # Windows with its performance counters off
+        return None
+
+
+def numa_nodes(folder: Path) -> int:
+    """How many the system lists there; 1 where it lists none, as elsewhere than on Linux."""
+    return max(1, sum(1 for path in folder.glob("node[0-9]*")))
+
+
+def _os_name() -> str:
+    """As people say it; the kernel that Windows runs Linux on names its maker."""
+    is_wsl = "microsoft" in platform.release().lower()
+    return f"{platform.system()} {platform.release()}{' (WSL)' if is_wsl else ''}"
 
 
 def _cpu_name() -> str:

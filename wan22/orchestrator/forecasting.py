@@ -66,7 +66,7 @@ def forecast(
         vae=plan.precision["vae"],
     )
     card = card_named(gpu.name) if gpu and plan.variant != DEMO else None
-    seconds = _seen_seconds(costs, seen) if seen else _counted_seconds(costs, card, plan, weights)
+    seconds = _seen_seconds(costs, seen) if seen else _counted_seconds(costs, card, gpu, plan, weights)
     phases = tuple(
         PhaseForecast(
             phase=phase,
@@ -153,14 +153,15 @@ def _seen_seconds(costs: Mapping[Phase, Cost], seen: Parts) -> dict[Phase, float
 
 
 def _counted_seconds(
-    costs: Mapping[Phase, Cost], card: Card | None, plan: Plan, weights: Weights
+    costs: Mapping[Phase, Cost], card: Card | None, gpu: Gpu | None, plan: Plan, weights: Weights
 ) -> dict[Phase, float]:
-    if card is None:
+    if card is None or gpu is None:
         return {}
-    return {phase: _on_card(card, phase, cost, plan, weights) for phase, cost in costs.items()}
+    bus_bytes_per_s = gpu.bus_bytes_per_s or GB * card.bus_gb_s
+    return {phase: _on_card(card, bus_bytes_per_s, phase, cost, plan, weights) for phase, cost in costs.items()}
 
 
-def _on_card(card: Card, phase: Phase, cost: Cost, plan: Plan, weights: Weights) -> float:
+def _on_card(card: Card, bus_bytes_per_s: float, phase: Phase, cost: Cost, plan: Plan, weights: Weights) -> float:
     """Weights that are streamed arrive while the ones before them are used: the slower of the two counts."""
     work, operations = cost.work, 1e12 * card.tflops
     halved = 2.0 if plan.precision["vae"] == "fp32" else 1.0
@@ -171,4 +172,4 @@ def _on_card(card: Card, phase: Phase, cost: Cost, plan: Plan, weights: Weights)
     )
     if plan.offload != "group":
         return computing
-    return max(computing, work.passes * weights.network(phase) / (GB * card.bus_gb_s))
+    return max(computing, work.passes * weights.network(phase) / bus_bytes_per_s)
