@@ -157,11 +157,11 @@ def _counted_seconds(
 ) -> dict[Phase, float]:
     if card is None or gpu is None:
         return {}
-    bus_bytes_per_s = gpu.bus_bytes_per_s or GB * card.bus_gb_s
-    return {phase: _on_card(card, bus_bytes_per_s, phase, cost, plan, weights) for phase, cost in costs.items()}
+    here = card.model_copy(update={"bus_gb_s": gpu.bus_bytes_per_s / GB}) if gpu.bus_bytes_per_s else card
+    return {phase: _on_card(here, phase, cost, plan, weights) for phase, cost in costs.items()}
 
 
-def _on_card(card: Card, bus_bytes_per_s: float, phase: Phase, cost: Cost, plan: Plan, weights: Weights) -> float:
+def _on_card(card: Card, phase: Phase, cost: Cost, plan: Plan, weights: Weights) -> float:
     """Weights that are streamed arrive while the ones before them are used: the slower of the two counts."""
     work, operations = cost.work, 1e12 * card.tflops
     halved = 2.0 if plan.precision["vae"] == "fp32" else 1.0
@@ -172,4 +172,4 @@ def _on_card(card: Card, bus_bytes_per_s: float, phase: Phase, cost: Cost, plan:
     )
     if plan.offload != "group":
         return computing
-    return max(computing, work.passes * weights.network(phase) / bus_bytes_per_s)
+    return max(computing, work.passes * weights.network(phase) / (GB * card.bus_gb_s))
