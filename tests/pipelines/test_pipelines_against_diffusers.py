@@ -78,6 +78,23 @@ def test_weights_loaded_by_diffusers_itself_give_the_same(models, demos, model_t
     assert torch.allclose(latents_of(model, request, *images), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("each_token", [False, True])
+def test_5b_from_text_says_one_timestep_for_all_tokens(models, each_token) -> None:
+    """To the bit what diffusers does when it is told to, and nearly what it does by itself, one for each token."""
+    model, request, said = models(TI2V), ask(TI2V), []
+    with bare(model.text, request) as pipeline:
+        pipeline.register_to_config(expand_timesteps=each_token)
+        expected = called(pipeline, request)
+    hook = model.experts[0].register_forward_pre_hook(
+        lambda _, args, given: said.append(given["timestep"].shape), with_kwargs=True
+    )
+    latents = latents_of(model, request)
+    hook.remove()
+    assert set(said) == {(1,)}
+    assert (latents - expected).abs().max() < 1e-5
+    assert latents.equal(expected) is not each_token
+
+
 def test_the_same_seed_gives_the_same_frames_and_another_one_others(models) -> None:
     model, request = models(T2V), ask(T2V)
     first, again = (frames_of(model, latents_of(model, request)) for _ in range(2))

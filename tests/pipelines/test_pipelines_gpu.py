@@ -9,6 +9,7 @@ from pipelines_kit import I2V, PICTURE, T2V, TI2V, Recorder, ask, frames_of, lat
 
 from wan22.errors import Cancelled
 from wan22.pipelines.phases import decode
+from wan22.pipelines.slices import in_slices
 from wan22.tasks import Phase
 
 GPU = "cuda:0"
@@ -50,6 +51,17 @@ def test_streamed_weights_give_the_same_frames(demos, model_type, images, precis
     for _ in range(2):  # the first forward finds out the order in which layers are fetched ahead
         assert (latents_of(stream, request, *images) - expected).abs().max() < 1e-3
     assert (frames_of(stream, expected) == frames_of(stay, expected)).all()
+
+
+@every_mode
+@pytest.mark.parametrize("offload", ["none", "group"])
+def test_blocks_in_slices_give_the_same(demos, model_type, images, offload) -> None:
+    """Also where the first pass of all, which finds out in what order layers are fetched ahead, is in slices."""
+    model, request = load_from(demos(model_type), model_type, device=GPU, offload=offload), ask(model_type)
+    for _ in range(2):
+        with in_slices([block for expert in model.experts for block in expert.blocks], 3):
+            sliced = latents_of(model, request, *images)
+        assert (sliced - latents_of(model, request, *images)).abs().max() < 1e-3
 
 
 @pytest.mark.parametrize("at", [2, 3, 9])

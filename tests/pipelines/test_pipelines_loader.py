@@ -53,6 +53,7 @@ def test_both_pipelines_of_5b_share_their_weights(models) -> None:
     assert text.transformer is image.transformer
     assert text.vae is image.vae
     assert image.config.expand_timesteps
+    assert not text.config.expand_timesteps
 
 
 @pytest.mark.parametrize("model_type", list(ModelType))
