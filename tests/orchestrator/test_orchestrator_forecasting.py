@@ -20,6 +20,7 @@ from wan22.models.needs import render_of
 from wan22.models.variants import Models
 from wan22.orchestrator.forecasting import Weights, forecast
 from wan22.orchestrator.planning import Planner
+from wan22.orchestrator.rungs import SLICE_TOKENS
 from wan22.settings import DeviceSettings, ModelsSettings
 from wan22.tasks import Draft, Forecast, ModelType, Parts, Phase
 
@@ -211,6 +212,18 @@ def test_a_request_that_can_not_fit_is_refused_and_its_cure_is_accepted(tmp_path
     with pytest.raises(InvalidRequest):
         plans.prepare(more)
     assert plans.prepare(more, must_fit=False)[0].num_frames == frames + 4
+
+
+def test_what_fits_in_slices_alone_is_run_in_slices(tmp_path: Path) -> None:
+    plans = planner(tmp_path, machine("NVIDIA GeForce RTX 4080"))
+    draft = Draft(model_type=T2V, prompt="a cat", width=1920, height=1080, num_frames=81)
+    request, plan = plans.prepare(draft)
+    assert plan.slices == SLICE_TOKENS
+    assert "slices" in [choice.what for choice in plan.choices]
+    whole = plan.model_copy(update={"slices": None})
+    assert plans.forecast(request, plan).fits != "no"
+    assert plans.forecast(request, whole).fits == "no"
+    assert plans.prepare(draft.model_copy(update={"num_frames": 17}))[1].slices is None
 
 
 def test_weights_that_are_larger_than_the_ram_are_refused_before_they_are_read(tmp_path: Path) -> None:

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 from support import samples
 from support.loras import lora_for
-from support.videos import probe_video
+from support.videos import decode_video, probe_video
 
 from wan22.errors import Cancelled, ModelCorrupt, ModelMissing, OutOfMemory
 from wan22.hardware.probe import probe
@@ -24,7 +25,7 @@ from wan22.models.variants import Models
 from wan22.orchestrator.orchestrator import Orchestrator, key_of
 from wan22.orchestrator.planning import Planner
 from wan22.orchestrator.residency import Residency
-from wan22.orchestrator.rungs import rungs_of
+from wan22.orchestrator.rungs import SLICE_TOKENS, rungs_of
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.phases import denoise
 from wan22.pipelines.prompt_cache import NO_CACHE, PromptCache
@@ -205,10 +206,25 @@ def test_a_run_out_of_memory_begins_again_without_the_other_models(
     assert claim.reporter.merge(claim.task).fallbacks == ("All other models were unloaded.",)
 
 
+def frames(studio: Studio, claim: Claim) -> Any:
+    """What a task's only output shows, (F, H, W, 3)."""
+    return decode_video(studio.outputs.path(claim.task.task_id, *run(studio, claim)))
+
+
+def test_the_last_rung_gives_the_same_video_in_slices(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wan22.orchestrator.rungs.SLICE_TOKENS", 16)
+    plain = frames(studio, studio.claim())
+    monkeypatch.setattr("wan22.orchestrator.orchestrator.denoise", Hungry(1))
+    claim = studio.claim()
+    sliced = frames(studio, claim)
+    assert claim.reporter.merge(claim.task).fallbacks == ("The transformers' blocks worked on 16 tokens at once.",)
+    assert int(np.abs(sliced.astype(int) - plain).max()) <= 2
+
+
 def test_where_nothing_is_left_to_try_the_error_is_the_caller_s(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wan22.orchestrator.orchestrator.denoise", Hungry(1))
+    monkeypatch.setattr("wan22.orchestrator.orchestrator.denoise", Hungry(2))
     with pytest.raises(OutOfMemory):
         run(studio, studio.claim())
     assert studio.files() == []
@@ -218,19 +234,21 @@ def test_where_nothing_is_left_to_try_the_error_is_the_caller_s(
 @pytest.mark.parametrize(
     ("device", "offload", "has_others", "tried"),
     [
-        ("cuda:0", "none", True, ["none", "group"]),
-        ("cuda:0", "none", False, ["group"]),
-        ("cuda:0", "group", True, ["group"]),
-        ("cuda:0", "group", False, []),
-        ("cpu", "none", False, []),
-        ("cpu", "none", True, ["none"]),
+        ("cuda:0", "none", True, ["none", "group", "group in slices"]),
+        ("cuda:0", "none", False, ["group", "group in slices"]),
+        ("cuda:0", "group", True, ["group", "group in slices"]),
+        ("cuda:0", "group in slices", False, []),
+        ("cpu", "none", False, ["none in slices"]),
+        ("cpu", "none", True, ["none", "none in slices"]),
     ],
 )
 def test_each_rung_needs_less_than_the_one_before(
     device: str, offload: str, has_others: bool, tried: list[str]
 ) -> None:
-    plan = samples.plan(device=device, offload=offload)
-    assert [rung.plan.offload for rung in rungs_of(plan, has_others=has_others)] == tried
+    name, is_sliced, _ = offload.partition(" in slices")
+    plan = samples.plan(device=device, offload=name, slices=SLICE_TOKENS if is_sliced else None)
+    rungs = [rung.plan for rung in rungs_of(plan, has_others=has_others)]
+    assert [f"{one.offload}{' in slices' if one.slices else ''}" for one in rungs] == tried
 
 
 def test_a_model_whose_text_encoder_turns_out_damaged_is_not_kept(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ PLAN: dict[str, Any] = {
     "precision": {"transformer": "bf16", "text_encoder": "bf16", "vae": "bf16"},
     "compute": "bf16",
     "offload": "group",
+    "slices": None,
     "render": {
         "width": 1280,
         "height": 720,

@@ -62,19 +62,21 @@ _TEXT_HELD_BYTES = 100_000_000
 _OF_A14B = _VaeCost(WAN_21, _Held.gib(1.196, 0.621), _Held.gib(0.868, 0.457))
 _OF_5B = _VaeCost(WAN_22, _Held.gib(1.323, 0.662), _Held.gib(0.12, 0.06))  # it encodes single pictures
 _VAES = MappingProxyType({ModelType.T2V_A14B: _OF_A14B, ModelType.I2V_A14B: _OF_A14B, ModelType.TI2V_5B: _OF_5B})
-_TOKEN_BYTES = MappingProxyType(  # in bf16; the last has a time for each token
-    {ModelType.T2V_A14B: 114_000, ModelType.I2V_A14B: 114_000, ModelType.TI2V_5B: 200_000}
+_TOKEN_BYTES = MappingProxyType(  # in bf16
+    {ModelType.T2V_A14B: 114_000, ModelType.I2V_A14B: 114_000, ModelType.TI2V_5B: 85_000}
 )
+_TIMED_TOKEN_BYTES = 200_000  # of the last, where each token is at a noise level of its own
+_SLICED_SHARE = 0.55  # of that, where blocks work on slices: measured as 0.47 to 0.56 (`scripts/bench/slices.py`)
 
 
 def costs_of(
-    spec: ModelSpec, request: Request, render: Render, *, tiled: bool, compute: str, vae: str
+    spec: ModelSpec, request: Request, render: Render, *, tiled: bool, sliced: bool, compute: str, vae: str
 ) -> dict[Phase, Cost]:
     """The phases that `request` goes through, in their order, rendered so; dtypes are fp32, bf16 or fp16."""
     costs = {Phase.TEXT_ENCODE: _text(request)}
     if request.image:
         costs[Phase.IMAGE_ENCODE] = _image(spec, render, tiled=tiled, dtype=vae)
-    costs[Phase.DENOISE] = _denoising(spec, request, render, compute)
+    costs[Phase.DENOISE] = _denoising(spec, request, render, compute, sliced=sliced)
     costs[Phase.DECODE] = _decoding(spec, request, render, tiled=tiled, dtype=vae)
     return costs
 
@@ -85,9 +87,10 @@ def tokens_of(spec: ModelSpec, render: Render) -> int:
     return (render.width // spec.size_multiple) * (render.height // spec.size_multiple) * latent_frames
 
 
-def activations_bytes(spec: ModelSpec, render: Render, compute: str = "bf16") -> int:
-    """What the transformer holds beside its weights in one pass."""
-    return _TOKEN_BYTES[spec.model_type] * tokens_of(spec, render) * (2 if compute == "fp32" else 1)
+def activations_bytes(spec: ModelSpec, render: Render, *, with_picture: bool = True, compute: str = "bf16") -> int:
+    """What the transformer holds beside its weights in one pass over the whole sequence."""
+    each = _TIMED_TOKEN_BYTES if _has_times(spec, with_picture=with_picture) else _TOKEN_BYTES[spec.model_type]
+    return each * tokens_of(spec, render) * (2 if compute == "fp32" else 1)
 
 
 def vae_of(spec: ModelSpec) -> Vae:
@@ -95,9 +98,14 @@ def vae_of(spec: ModelSpec) -> Vae:
     return _VAES[spec.model_type].vae
 
 
-def transformer_of(spec: ModelSpec) -> Transformer:
+def transformer_of(spec: ModelSpec, *, with_picture: bool = True) -> Transformer:
     """The sizes of the model's real transformers."""
-    return Transformer.of(spec.transformer, times_tokens=spec.model_type is ModelType.TI2V_5B)
+    return Transformer.of(spec.transformer, times_tokens=_has_times(spec, with_picture=with_picture))
+
+
+def _has_times(spec: ModelSpec, *, with_picture: bool) -> bool:
+    """Whether each token is at a noise level of its own: 5B has its first frame clean where a picture is given."""
+    return spec.model_type is ModelType.TI2V_5B and with_picture
 
 
 def _text(request: Request) -> Cost:
@@ -114,9 +122,10 @@ def _image(spec: ModelSpec, render: Render, *, tiled: bool, dtype: str) -> Cost:
     return _with_vae(encoding.total, cost.encoding, render, tiled=tiled, dtype=dtype)
 
 
-def _denoising(spec: ModelSpec, request: Request, render: Render, compute: str) -> Cost:
+def _denoising(spec: ModelSpec, request: Request, render: Render, compute: str, *, sliced: bool) -> Cost:
     passes = request.num_videos * request.steps_taken * request.passes_a_step
-    tokens, transformer = tokens_of(spec, render), transformer_of(spec)
+    with_picture = request.image is not None and request.strength is None
+    tokens, transformer = tokens_of(spec, render), transformer_of(spec, with_picture=with_picture)
     each = transformer.operations(tokens)
     work = Work(
         passes * each.matrices,
@@ -124,7 +133,8 @@ def _denoising(spec: ModelSpec, request: Request, render: Render, compute: str) 
         traffic=passes * transformer.traffic(tokens),
         passes=passes,
     )
-    return Cost(work, activations_bytes(spec, render, compute))
+    held = activations_bytes(spec, render, with_picture=with_picture, compute=compute)
+    return Cost(work, round(_SLICED_SHARE * held) if sliced else held)
 
 
 def _decoding(spec: ModelSpec, request: Request, render: Render, *, tiled: bool, dtype: str) -> Cost:

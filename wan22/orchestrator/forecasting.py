@@ -26,7 +26,8 @@ GB = 1e9
 
 _TRAFFIC_REACHED = 0.95  # of the memory's published bandwidth, by operations that only read and write
 _CONVOLUTIONS_REACHED = 0.37  # of the published operations: what decoding took on cards of the RTX 4080's class
-_TEXT_SHARE, _LAYERS_SHARE = 0.255, 0.0165  # of a streamed network, on the GPU at once: embedding, blocks; two layers
+_TEXT_SHARE = 0.255  # of the streamed text encoder, on the GPU at once: its embedding and two blocks
+_LAYERS_SHARE, _BLOCK_SHARE = 0.0165, 0.034  # of a streamed transformer: two layers; where there are slices, a block
 _TIGHT_RAM_SHARE = 0.8
 _SAID: dict[Fits, str] = {"yes": ".", "tight": ": it fits with no room to spare.", "no": ": it does not fit."}
 
@@ -62,6 +63,7 @@ def forecast(
         request,
         plan.render,
         tiled=plan.offload == "group",
+        sliced=plan.slices is not None,
         compute=plan.compute or plan.precision["text_encoder"],
         vae=plan.precision["vae"],
     )
@@ -136,7 +138,8 @@ def _memory_said(vram: int | None, ram: int, gpu: Gpu | None, machine: Machine) 
 def _vram(phase: Phase, cost: Cost, plan: Plan, weights: Weights) -> float:
     if plan.offload != "group":
         return CONTEXT_BYTES + weights.total + cost.held_bytes
-    share = {Phase.TEXT_ENCODE: _TEXT_SHARE, Phase.DENOISE: _LAYERS_SHARE}.get(phase, 0.0)
+    layers = _BLOCK_SHARE if plan.slices else _LAYERS_SHARE
+    share = {Phase.TEXT_ENCODE: _TEXT_SHARE, Phase.DENOISE: layers}.get(phase, 0.0)
     return CONTEXT_BYTES + weights.vae + share * weights.network(phase) + cost.held_bytes
 
 

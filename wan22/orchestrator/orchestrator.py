@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 
 from PIL.Image import Image
@@ -26,6 +26,7 @@ from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.loader import load
 from wan22.pipelines.phases import decode, denoise, encode_image, encode_text
 from wan22.pipelines.prompt_cache import NO_CACHE, PromptCache
+from wan22.pipelines.slices import in_slices
 from wan22.queue.reporter import RunReporter
 from wan22.tasks import Artifact, ImageRef, ModelType, Phase, Plan, Reporter, Task
 
@@ -93,7 +94,8 @@ class Orchestrator:
             with self._residency.lease(*self._wanted(task.request.model_type, plan, reporter)) as model:
                 model.reset_peak()
                 put_on(model, self._adapters(task, len(model.experts)))
-                artifacts = self._make(model, task, fence, reporter)
+                with _sliced(model, plan):
+                    artifacts = self._make(model, task, fence, reporter)
                 peak = model.peak_vram_bytes()
             undo.pop_all()
         return RunResult(artifacts, peak)
@@ -157,6 +159,12 @@ class Orchestrator:
 
         stamp = variant.parts.stamp(variant.spec.components)
         return key_of(model_type, plan, stamp), self._models.loaded_bytes(variant, plan.precision), load_it
+
+
+def _sliced(model: LoadedModel, plan: Plan) -> AbstractContextManager[None]:
+    """The model's blocks over slices of the sequence, where the plan says so."""
+    blocks = [block for expert in model.experts for block in expert.blocks]
+    return in_slices(blocks, plan.slices) if plan.slices else nullcontext()
 
 
 def key_of(model_type: ModelType, plan: Plan, stamp: str) -> ModelKey:

@@ -25,6 +25,7 @@ from wan22.models.resolve import resolve
 from wan22.models.size import nearest_size
 from wan22.models.variants import DTYPE_BYTES, Models, Variant
 from wan22.orchestrator.forecasting import Weights, forecast
+from wan22.orchestrator.rungs import SLICE_TOKENS
 from wan22.settings import DeviceSettings
 from wan22.tasks import Choice, Draft, Forecast, ImageRef, LoraUse, ModelType, Parts, Plan, Request
 from wan22.tasks.request import EIGHT_BITS
@@ -71,6 +72,8 @@ class Planner:
         request = resolve(draft, variant, image=image, last_image=last_image, pick_seed=_pick_seed, wrong=wrong)
         plan = self.plan(request, variant)
         foretold = self._forecast(request, plan, variant)
+        if foretold.fits != "yes":
+            plan, foretold = self._in_slices(request, plan, variant, foretold)
         if must_fit and foretold.fits == "no":
             raise self._too_large(request, variant, foretold)
         first = tuple(one for one in (choice, preset) if one)
@@ -139,10 +142,20 @@ class Planner:
             ),
         )
 
+    def _in_slices(self, request: Request, plan: Plan, variant: Variant, foretold: Forecast) -> tuple[Plan, Forecast]:
+        """The same over slices of the sequence, where that fits better; else as it was."""
+        why = "so that all of its tokens need not be worked on at once"
+        choice = Choice(what="slices", choice=f"{SLICE_TOKENS} tokens", why=why)
+        sliced = plan.model_copy(update={"slices": SLICE_TOKENS, "choices": (*plan.choices, choice)})
+        better = self._forecast(request, sliced, variant)
+        is_better = ("no", "tight", "yes").index(better.fits) > ("no", "tight", "yes").index(foretold.fits)
+        return (sliced, better) if is_better else (plan, foretold)
+
     def _too_large(self, request: Request, variant: Variant, foretold: Forecast) -> InvalidRequest:
         """What is said of a request that can't fit: fewer frames if that is enough, else a smaller size, if that is."""
         for smaller, cure in _smaller(request):
-            if self._forecast(smaller, self.plan(smaller, variant), variant).fits != "no":
+            plan = self.plan(smaller, variant).model_copy(update={"slices": SLICE_TOKENS})
+            if self._forecast(smaller, plan, variant).fits != "no":
                 field = "num_frames" if smaller.num_frames < request.num_frames else "width"
                 return InvalidRequest.of(field, f"{foretold.said} {cure}", getattr(request, field))
         cure = "Ask for quantization int8, or for TI2V-5B, the smallest model."

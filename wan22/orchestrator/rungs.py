@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from wan22.tasks import Plan
 
+SLICE_TOKENS = 2_048
+"""Enough to keep any GPU busy, and little beside the sequence of a size that is scarce of memory."""
+
 
 @dataclass(frozen=True)
 class Rung:
@@ -23,3 +26,7 @@ def rungs_of(plan: Plan, *, has_others: bool) -> Iterator[Rung]:
     if plan.offload == "none" and plan.device.startswith("cuda"):
         streamed = plan.model_copy(update={"offload": "group"})
         yield Rung(streamed, "Weights were streamed from RAM, and frames decoded in tiles.")
+        plan = streamed
+    if plan.slices is None:
+        sliced = plan.model_copy(update={"slices": SLICE_TOKENS})
+        yield Rung(sliced, f"The transformers' blocks worked on {SLICE_TOKENS} tokens at once.")

@@ -46,6 +46,10 @@ class Plan(BaseModel):
     precision: dict[str, str] = Field(description="dtype of each component's weights: transformer, text_encoder, vae.")
     compute: str | None = Field(default=None, description="What the transformers calculate in; null: as their weights.")
     offload: str = Field(description="none, or group: weights wait in RAM and are streamed to the GPU layer by layer.")
+    slices: int | None = Field(
+        default=None,
+        description="Tokens that a transformer's block works on at once, for about half of its memory; null: all.",
+    )
     render: Render = Field(description="What is rendered, and what of it goes into the file.")
     optimizations: tuple[str, ...] = Field(default=(), description="Optimizations that are applied, by id.")
     choices: tuple[Choice, ...] = Field(default=(), description="What the server chose, each with its reason.")
