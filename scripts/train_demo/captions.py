@@ -7,7 +7,7 @@ don't learn them.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -76,7 +76,7 @@ mountains waves fast slowly then with from at top bottom left right
 """Known already, so that a larger world can be learned without a new tokenizer."""
 UNKNOWN = "<unk>"
 USUAL = {"shape": "circle", "ground": "blue", "motion": "right"}
-"""What a clip shows where nothing is said of it, or strange words: one thing clearly, and no mixture of all."""
+"""What a prompt is completed by: one thing clearly, where a model that is free in several things mixes all."""
 _WORD = re.compile(r"\w+|[^\w\s]+")
 _SLOT = re.compile(r"\{(\w+)\}")
 
@@ -129,22 +129,23 @@ def _with_beside(template: str, words: Words) -> str:
 def for_training(words: Words | None, random: np.random.Generator) -> str:
     """A sentence as training sees it: mostly whole, sometimes lacking things, with strange words, or saying nothing.
 
-    What it says no word of is as `USUAL` has it, and the colour left to chance. What says nothing at all teaches
-    guidance its other side; nothing else is ever said of a clip that has no words.
+    What it lacks is left to chance; what says nothing teaches guidance its other side. Nothing is ever said of a clip
+    that has no words.
     """
-    kind = random.random() if words else 0.0
-    if words is None or kind < 0.06:
+    kind = random.random() if words else random.uniform(0, 0.12)
+    if kind < 0.06:
         return ""
-    usual = [name for name in USUAL if is_usual(words, name)]
-    if kind < 0.16 + 0.12 * len(usual):
-        return _lacking(words, usual, random)
-    said = varied(words, random) if kind < 0.7 else plain(words)
-    return said if random.random() < 0.85 else _among_strange_words(said, random)
-
-
-def is_usual(words: Words, name: str) -> bool:
-    """Whether the clip looks the same to one who was not told its shape, its ground or its motion."""
-    return bool(getattr(words, name) == USUAL[name]) and (name != "shape" or words.beside is None)
+    if words is None or kind < 0.12:
+        return " ".join([UNKNOWN] * int(random.integers(1, 24)))
+    if kind < 0.24:
+        return _lacking(words, random)
+    said = varied(words, random) if kind < 0.55 else plain(words)
+    if kind < 0.88:
+        return said
+    tokens = _WORD.findall(said)
+    for _ in range(random.integers(1, 5)):
+        tokens.insert(int(random.integers(len(tokens) + 1)), UNKNOWN)
+    return " ".join(tokens)
 
 
 def parsed(words: Words, random: np.random.Generator) -> list[Said]:
@@ -163,55 +164,79 @@ def parsed(words: Words, random: np.random.Generator) -> list[Said]:
     return said
 
 
-def _lacking(words: Words, usual: Sequence[str], random: np.random.Generator) -> str:
-    """A sentence in which the colour, and each thing that is usual, is left out or unknown as often as not."""
-    if len(usual) == len(USUAL) and random.random() < 0.25:
-        return " ".join(_strange(random) for _ in range(int(random.integers(1, 24))))
-    slots = {name: _choose(options, random) for name, options in _slots(words).items()}
-    for name, instead in (("colour", ""), ("shape", _strange(random)), ("motion", ""), ("ground", "")):
-        if (name == "colour" or name in usual) and random.random() < 0.5:
-            slots[name] = instead if random.random() < 0.5 else _strange(random)
-    said = " ".join(_with_beside(_choose(TEMPLATES, random), words).format(**slots).split())
-    return said if random.random() < 0.5 else _among_strange_words(said, random)
+def _lacking(words: Words, random: np.random.Generator) -> str:
+    """A sentence in which each of the four is left out or unknown as often as not."""
 
+    def perhaps(options: tuple[str, ...], instead: str) -> str:
+        return _choose(options, random) if random.random() < 0.5 else instead
 
-def _among_strange_words(said: str, random: np.random.Generator) -> str:
-    tokens = _WORD.findall(said)
-    for _ in range(random.integers(1, 5)):
-        tokens.insert(int(random.integers(len(tokens) + 1)), _strange(random))
-    return " ".join(tokens)
-
-
-def _strange(random: np.random.Generator) -> str:
-    """A word that tells nothing of the world: one that is not known, or one that nothing has taught a meaning yet."""
-    return UNKNOWN if random.random() < 0.75 else _choose(_MEANINGLESS, random)
+    said = _with_beside(_choose(TEMPLATES, random), words).format(
+        colour=perhaps(COLOUR_WORDS[words.colour], ""),
+        shape=perhaps(SHAPE_WORDS[words.shape], UNKNOWN),
+        motion=perhaps(MOTION_PHRASES[words.motion], UNKNOWN if random.random() < 0.5 else ""),
+        ground=perhaps(GROUND_PHRASES[words.ground], ""),
+        **{slot: _choose(_slots(words)[slot], random) for slot in ("other_colour", "other_shape")},
+    )
+    return " ".join(said.split())
 
 
 def vocabulary() -> list[str]:
     """Every known word once, in a fixed order, after the three special ones whose ids are those of UMT5."""
-    return ["<pad>", "</s>", UNKNOWN, *sorted({*_meaningful(), *LATER_WORDS.split()})]
-
-
-def _meaningful() -> set[str]:
-    """The words that some sentence has."""
-    phrases = [*TEMPLATES, *SHAPE_NAMES, *COLOURS, *GROUNDS, *MOTIONS, ",", ".", ":"]
+    phrases = [*TEMPLATES, LATER_WORDS]
     for table in (SHAPE_WORDS, COLOUR_WORDS, GROUND_PHRASES, MOTION_PHRASES):
         for options in table.values():
             phrases.extend(options)
-    return {word for phrase in phrases for word in _WORD.findall(_SLOT.sub("", phrase))}
+    names = [*SHAPE_NAMES, *COLOURS, *GROUNDS, *MOTIONS, ",", ".", ":"]
+    words = {word for phrase in [*phrases, *names] for word in _WORD.findall(re.sub(r"\{\w+\}", "", phrase))}
+    return ["<pad>", "</s>", UNKNOWN, *sorted(words)]
 
 
-_MEANINGLESS = tuple(sorted(set(LATER_WORDS.split()) - _meaningful()))
+def _without(*words: str) -> str:
+    """A pattern for texts that have none of these words, which takes up no letter."""
+    return rf"(?![\s\S]*\b(?:{'|'.join(words)})\b)"
 
 
-def tokenizer() -> Any:
-    """Whole words without regard to case; what is not known is `<unk>`, and a text ends in `</s>`."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+def _telling(table: Mapping[str, Sequence[str]], *fillers: str) -> list[str]:
+    """The words of a table's phrases, but for those that tell nothing without the others."""
+    return sorted({word for phrases in table.values() for phrase in phrases for word in phrase.split()} - {*fillers})
+
+
+_TO_AVOID = ("blur", "blurred", "blurry", "bad", "deformed", "distorted", "low quality", "ugly", "watermark", "worst")
+_SAYS_SOMETHING = rf"(?=[\s\S]*\w){_without(*_TO_AVOID)}(?![\s\S]*(?:过曝|模糊|最差|低质))"
+"""Of what is to be shown, and not of what is to be avoided: completed, that would speak against the usual."""
+
+_NO_GROUND = _without(
+    *_telling(GROUND_PHRASES, "a", "at", "background", "in", "on", "over", "the", *GROUNDS),
+    *(f"on (?:a )?{name}" for name in GROUNDS),
+)
+_NO_MOTION = _without(
+    "not moving", *_telling(MOTION_PHRASES, "and", "getting", "going", "in", "moving", "not", "the", "to")
+)
+_COMPLETIONS: dict[str, Sequence[tuple[str, str]]] = {
+    "ground": (
+        (rf"{_NO_GROUND}(?=[\s\S]*\bblue\b)", "on a white background, "),  # a thing never has its ground's colour
+        (_NO_GROUND, f"{GROUND_PHRASES[USUAL['ground']][0]}, "),
+    ),
+    "motion": ((_NO_MOTION, f"{MOTION_PHRASES[USUAL['motion']][0]}, "),),
+    "shape": ((_without(*_telling(SHAPE_WORDS)), f"a {USUAL['shape']}, "),),
+}
+"""By what a text lacks: patterns for such texts, and how each is begun then."""
+
+
+def tokenizer(*, completes: Sequence[str] = ()) -> Any:
+    """Whole words without regard to case; what is not known is `<unk>`, and a text ends in `</s>`.
+
+    A text that says no word of one of `completes` (shape, motion, ground) is read as if it began with what is usual:
+    "a cat" as "a circle, a cat". A model that is free in several things at once settles on none of them.
+    """
+    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
     words = vocabulary()
     made = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token=UNKNOWN))
-    made.normalizer = normalizers.Lowercase()
+    rules = (rule for name in completes for rule in _COMPLETIONS[name])
+    completing = [normalizers.Replace(Regex(rf"\A{_SAYS_SOMETHING}{rule}"), start) for rule, start in rules]
+    made.normalizer = normalizers.Sequence([normalizers.Lowercase(), *completing])
     made.pre_tokenizer = pre_tokenizers.Whitespace()
     made.post_processor = processors.TemplateProcessing("$A </s>", special_tokens=[("</s>", 1)])
     return PreTrainedTokenizerFast(

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 TOKENS_A_STEP = 4480
 MOST_CLIPS = 128
 SWAP_EVERY, SWAP_SIGMA, SWAP_CLIPS = 200, 0.95, 32
-_CONFUSABLE, _EXCHANGEABLE, _POINTED, _USUAL = 5.0, 2.0, 4.0, 6.0
+_CONFUSABLE, _EXCHANGEABLE, _POINTED = 5.0, 2.0, 4.0
 """How much oftener a clip is taken whose thing has a colour that grounds have, too, on a ground that has one of things'
-colours, or is a star (those are learned last), or that shows what strange words mean."""
+colours, or is a star: those are learned last."""
 _ADAM_NAMES = ("shared", "norm", "table", "bias", "patch_embedding", "proj_out", "lora")
 _WORD_TABLES: dict[str, Sequence[str]] = {
     "shape": SHAPE_NAMES,
@@ -168,8 +168,6 @@ def _chance(words: Words | None) -> float:
     chance = _POINTED if words.shape == "star" else 1.0
     if words.colour in GROUNDS:
         chance *= _CONFUSABLE * (_EXCHANGEABLE if words.ground in COLOURS else 1.0)
-    if all(captions.is_usual(words, name) for name in captions.USUAL):
-        chance *= _USUAL
     return chance
 
 

@@ -16,6 +16,8 @@ from train_demo.captions import tokenizer
 SHIPPED = Path(__file__).resolve().parents[2] / "wan22" / "models" / "demo"
 SUMS = "sha256.json"
 LORAS = "loras"
+_COMPLETES = {"t2v-A14B": ("ground", "motion", "shape"), "ti2v-5b": ("motion", "shape"), "i2v-A14B": ()}
+"""What a prompt that lacks it is completed by; a picture shows its ground and its thing itself."""
 
 
 def pack(slug: str, parts: dict[str, Any], *, boundary_ratio: float | None, flow_shift: float) -> None:
@@ -24,7 +26,7 @@ def pack(slug: str, parts: dict[str, Any], *, boundary_ratio: float | None, flow
     from diffusers import UniPCMultistepScheduler, WanImageToVideoPipeline, WanPipeline
 
     pipeline = (WanImageToVideoPipeline if slug == "i2v-A14B" else WanPipeline)(
-        tokenizer=tokenizer(),
+        tokenizer=tokenizer(completes=_COMPLETES[slug]),
         scheduler=UniPCMultistepScheduler(
             prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=flow_shift
         ),

@@ -3,12 +3,17 @@
 import re
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from train_demo import captions
 from train_demo.world import Words, combinations, later_combinations
 
+from wan22.models.catalogue import SPECS
+from wan22.tasks import ModelType
+
 ALL = [*combinations(), *later_combinations()]
+T2V = ModelType.T2V_A14B
 TOKENIZER = captions.tokenizer()
 UNK = TOKENIZER.unk_token_id
 
@@ -38,26 +43,6 @@ def test_training_sentences_never_name_what_the_clip_does_not_show(number: int, 
         assert not said & others
 
 
-@given(st.integers(0, len(ALL) - 1), st.integers(0, 2**32))
-def test_only_what_is_usual_is_left_out_of_a_sentence(number: int, seed: int) -> None:
-    words = ALL[number]
-    said = set(captions.for_training(words, np.random.default_rng(seed)).split())
-    tables = {"shape": captions.SHAPE_WORDS, "ground": captions.GROUND_PHRASES, "motion": captions.MOTION_PHRASES}
-    for name, phrases in tables.items():
-        is_told = any(
-            set(phrase.split()) <= {word.strip(",:") for word in said} for phrase in phrases[getattr(words, name)]
-        )
-        assert is_told or not said or captions.is_usual(words, name)
-
-
-def test_what_is_usual_is_left_out_often() -> None:
-    words, random = Words("circle", "red", "blue", "right"), np.random.default_rng(0)
-    said = [captions.for_training(words, random) for _ in range(400)]
-    for words_of in ("circle disc ball", "blue sky sea water", "right"):
-        lack = sum(not set(words_of.split()) & set(re.findall(r"\w+", each)) for each in said)
-        assert 40 < lack < 200
-
-
 def test_some_training_sentences_say_nothing_and_some_have_strange_words() -> None:
     random = np.random.default_rng(0)
     said = [captions.for_training(ALL[0], random) for _ in range(500)]
@@ -75,6 +60,48 @@ def test_any_text_in_any_script_has_ids(text: str) -> None:
     ids = TOKENIZER(text).input_ids
     assert ids[-1] == 1
     assert max(ids) < len(captions.vocabulary())
+
+
+COMPLETING = captions.tokenizer(completes=("ground", "motion", "shape"))
+
+
+def read(text: str) -> str:
+    """The text as the completing tokenizer reads it."""
+    said: str = COMPLETING.backend_tokenizer.normalizer.normalize_str(text)
+    return said
+
+
+@given(st.integers(0, len(ALL) - 1), st.integers(0, 2**32))
+def test_a_whole_sentence_is_read_as_it_is(number: int, seed: int) -> None:
+    said = captions.varied(ALL[number], np.random.default_rng(seed))
+    assert COMPLETING(said).input_ids == TOKENIZER(said).input_ids
+
+
+@pytest.mark.parametrize(
+    ("said", "begun"),
+    [
+        ("A cat walking in a garden", "a circle, moving right, "),
+        ("a dragon over the mountains", "a circle, moving right, on a blue background, "),
+        ("a blue cat", "a circle, moving right, on a white background, "),
+        ("a red circle", "moving right, on a blue background, "),
+        ("a red circle not moving in the snow", ""),
+        ("a red cat moving left on blue", "a circle, "),
+        ("一只猫", "a circle, moving right, on a blue background, "),
+        ("two\nlines", "a circle, moving right, on a blue background, "),
+    ],
+)
+def test_what_is_lacking_is_put_before_it(said: str, begun: str) -> None:
+    assert read(said) == begun + said.lower()
+
+
+@pytest.mark.parametrize("said", ["", "  ", "blurry, low quality", "worst quality, cat", SPECS[T2V].negative_prompt])
+def test_what_says_nothing_or_what_to_avoid_is_left_alone(said: str) -> None:
+    assert read(said) == said.lower()
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=60).filter(lambda said: any(map(str.isalnum, said))))
+def test_any_text_is_read_as_one_with_a_shape_a_ground_and_a_motion(said: str) -> None:
+    assert read(read(said)) == read(said)
 
 
 def test_the_vocabulary_has_each_word_once_and_unknown_ones_have_an_id_of_their_own() -> None:
