@@ -15,7 +15,7 @@ from wan22.client import Client
 from wan22.errors import InvalidImage, InvalidRequest, NotFound, WrongState
 from wan22.runtime import Runtime
 from wan22.settings import load_settings
-from wan22.tasks import Event, EventType, Status
+from wan22.tasks import Draft, Event, EventType, Phase, Status
 from wan22.testing import Painter
 
 SMALL = {"model_type": "T2V-A14B", "prompt": "waves", "resolution": "64x64", "num_frames": 5, "steps": 2}
@@ -47,6 +47,16 @@ def test_from_a_prompt_to_a_file(real: Client, tmp_path: Path) -> None:
     assert heard[0].type is EventType.TASK_QUEUED
     assert heard[-1].type is EventType.TASK_COMPLETED
     assert real.download(done, 0, tmp_path / "waves.mp4").stat().st_size == done.outputs[0].size_bytes
+
+
+def test_what_a_task_would_take_is_told_and_nothing_is_queued(real: Client) -> None:
+    before = len(real.list().tasks)
+    told = real.estimate(Draft(**SMALL), num_videos=2)
+    assert [one.phase for one in told.phases] == [Phase.TEXT_ENCODE, Phase.DENOISE, Phase.DECODE]
+    assert told.fits == "yes"
+    with pytest.raises(InvalidRequest):
+        real.estimate(**{**SMALL, "fps": 7})
+    assert len(real.list().tasks) == before
 
 
 def test_waiting_for_what_has_ended(real: Client) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from wan22.client.client import DEFAULT_URL, Client
 from wan22.client.replies import LoadReply, RemoteTask, Resident, TaskPage
-from wan22.tasks import Draft, Event, ModelType
+from wan22.tasks import Draft, Event, Forecast, ModelType
 
 
 class AsyncClient:
@@ -38,6 +38,10 @@ class AsyncClient:
     async def submit(self, draft: Draft | None = None, **fields: Any) -> RemoteTask:
         """See `Client.submit`."""
         return await asyncio.to_thread(self._client.submit, draft, **fields)
+
+    async def estimate(self, draft: Draft | None = None, **fields: Any) -> Forecast:
+        """See `Client.estimate`."""
+        return await asyncio.to_thread(self._client.estimate, draft, **fields)
 
     async def get(self, task_id: str) -> RemoteTask:
         """See `Client.get`."""

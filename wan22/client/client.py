@@ -17,9 +17,9 @@ from wan22.client.bodies import Picture, submit_body
 from wan22.client.download import save
 from wan22.client.follow import PAUSES_S, Follower
 from wan22.client.problems import check, reaching
-from wan22.client.replies import LoadReply, Output, RemoteTask, Resident, TaskPage, UnloadReply
+from wan22.client.replies import EstimateReply, LoadReply, Output, RemoteTask, Resident, TaskPage, UnloadReply
 from wan22.errors import NotFound, ServerFault
-from wan22.tasks import Draft, Event, ModelType, Status, name_to_keep
+from wan22.tasks import Draft, Event, Forecast, ModelType, Status, name_to_keep
 
 T = TypeVar("T")
 
@@ -28,6 +28,7 @@ _TASKS = "/api/v1/generation"
 _MODELS = "/api/v1/models"
 _NO_PROXY: dict[str, None] = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
 _TASK, _PAGE, _MAPPING = TypeAdapter(RemoteTask), TypeAdapter(TaskPage), TypeAdapter(dict[str, Any])
+_ESTIMATE = TypeAdapter(EstimateReply)
 _LOAD, _UNLOAD = TypeAdapter(LoadReply), TypeAdapter(UnloadReply)
 _LOST = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError, httpx.ReadTimeout)
 
@@ -84,6 +85,21 @@ class Client:
             response = _until_answered(lambda: self._http.post(path, headers=headers, **body.arguments()))
         check(response)
         return _parsed(_TASK, response)
+
+    def estimate(
+        self,
+        draft: Draft | None = None,
+        *,
+        image: Picture | None = None,
+        last_image: Picture | None = None,
+        **fields: Any,
+    ) -> Forecast:
+        """What such a task would take, by phase, and whether it fits; arguments as `submit`'s. Queues nothing."""
+        body = submit_body(draft, fields, {"image": image, "last_image": last_image})
+        with reaching(self.base_url):
+            response = self._http.post(f"{_TASKS}/estimate", **body.arguments())
+        check(response)
+        return _parsed(_ESTIMATE, response).forecast
 
     def get(self, task_id: str) -> RemoteTask:
         """The task as it stands now. Raises NotFound."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from wan22.tasks import Failure, Phase, Status, Timings
+from wan22.tasks import Failure, Forecast, Phase, Status, Timings
 
 
 class Reply(BaseModel):
@@ -57,6 +57,12 @@ class RemoteTask(Reply):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     error: Failure | None = None
+
+
+class EstimateReply(Reply):
+    """What a task would take."""
+
+    forecast: Forecast
 
 
 class Resident(Reply):
