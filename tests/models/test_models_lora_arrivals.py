@@ -84,6 +84,15 @@ def test_a_name_that_is_taken_in_any_case_is_kept_unless_told(arrivals: Arrivals
     assert there(tmp_path) == ["Dusk.safetensors"]
 
 
+def test_one_that_would_take_another_ones_name_is_refused(arrivals: Arrivals, tmp_path: Path, good: bytes) -> None:
+    write_there = tmp_path / "loras/styles/dusk.safetensors"
+    write_there.parent.mkdir(parents=True)
+    write_there.write_bytes(good)
+    with pytest.raises(WrongState, match=r"^The LoRA dusk would lose its name to dusk\.safetensors, "):
+        send(arrivals, "dusk.safetensors", good)
+    assert there(tmp_path) == ["styles"]
+
+
 def test_of_two_that_come_at_once_the_first_to_end_has_the_name(
     arrivals: Arrivals, tmp_path: Path, good: bytes
 ) -> None:

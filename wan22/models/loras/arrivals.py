@@ -6,6 +6,7 @@ What the sender calls a file is cleaned by `names` and is never a path. Nothing 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import logging
 import os
@@ -17,7 +18,8 @@ from uuid import uuid4
 from wan22.errors import BodyTooLarge, DiskFull, InvalidRequest, ServerFault, WrongState
 from wan22.models import looks
 from wan22.models.download.disk import free_bytes, has_room, no_room, publish
-from wan22.models.loras.files import PICKLES, SUFFIX, read
+from wan22.models.loras.files import PICKLES, SUFFIX, LoraFile, read
+from wan22.models.loras.folders import Loras
 from wan22.models.loras.names import safe_name
 
 logger = logging.getLogger(__name__)
@@ -33,8 +35,10 @@ _FREE_SPACE = "Free space there, then send the file again."
 class Arrivals:
     """The folder that they come into. Every method may be called from any thread."""
 
-    def __init__(self, folder: Path, *, max_bytes: int) -> None:
+    def __init__(self, folder: Path, *, max_bytes: int, loras: Loras | None = None) -> None:
+        """`loras` are those that must keep their names."""
         self._folder = folder
+        self._loras = loras or Loras((folder,))
         self.max_bytes = max_bytes
         self._naming = threading.Lock()  # held from the look for a file of that name until the new one has it
 
@@ -73,12 +77,14 @@ class Arrivals:
             raise self.fault(error) from error
         return self._folder / f"{_UNDER_WAY}{uuid4().hex}"
 
-    def name(self, part: Path, final: Path, *, replace: bool) -> None:
+    def name(self, file: LoraFile, final: Path, *, replace: bool) -> None:
         """Give a whole file its name. Raises WrongState, ServerFault."""
         with self._naming:
             self._check_free(final, replace)
+            final = self._taken(final) or final
+            self._check_names(dataclasses.replace(file, path=final.parent.resolve() / final.name))
             try:
-                publish(part, self._taken(final) or final)
+                publish(file.path, final)
             except OSError as error:
                 raise self.fault(error) from error
 
@@ -105,6 +111,14 @@ class Arrivals:
             raise WrongState(
                 f"There is a LoRA file {taken.name} already.",
                 hint="Send it under another name, or with `?replace=true` to put it in the place of the old one.",
+            )
+
+    def _check_names(self, arrival: LoraFile) -> None:
+        if renamed := self._loras.renamed_by(arrival):
+            raise WrongState(
+                f"The LoRA {renamed.name} would lose its name to {arrival.path.name}, and requests that name it would "
+                "get this one.",
+                hint="Send it under another name.",
             )
 
     def _taken(self, final: Path) -> Path | None:
@@ -152,9 +166,10 @@ class Arrival:
             self._file.close()
         except OSError as error:
             raise self._arrivals.fault(error) from error
-        if problem := read(self._part).problem:
-            raise InvalidRequest.of(FIELD, f"can't be used as a LoRA. {problem}")
-        self._arrivals.name(self._part, self._final, replace=self._replace)
+        file = read(self._part)
+        if file.problem:
+            raise InvalidRequest.of(FIELD, f"can't be used as a LoRA. {file.problem}")
+        self._arrivals.name(file, self._final, replace=self._replace)
         logger.info("A LoRA came in: %s.", self._final.name, extra={"action": "lora.arrived", "size": self._size})
         return self._final
 
