@@ -59,7 +59,13 @@ def test_a_name_is_made_safe(arrivals: Arrivals, tmp_path: Path, good: bytes, na
 
 @pytest.mark.parametrize(
     ("name", "told"),
-    [("old.ckpt", "is a pickle"), ("a.PT", "is a pickle"), ("a.gguf", "must be a .safetensors"), ("", "must be a")],
+    [
+        ("old.ckpt", "is a pickle"),
+        ("a.PT", "is a pickle"),
+        ("a.gguf", "must be a .safetensors"),
+        ("", "must be a"),
+        ("x/.SafeTensors", "has no name before"),
+    ],
 )
 def test_other_kinds_are_refused_before_a_byte_is_written(
     arrivals: Arrivals, tmp_path: Path, name: str, told: str
@@ -110,7 +116,9 @@ def test_limits_hold_for_what_is_told_and_for_what_comes(tmp_path: Path) -> None
         arrivals.refuse_what_does_not_fit(1_001)
     with pytest.raises(BodyTooLarge):
         send(arrivals, "a.safetensors", b"x" * 1_001)
-    with pytest.raises(DiskFull, match=r"^The LoRA needs 100,000,000,000,000,000 bytes more in .* are free there\."):
+    with pytest.raises(
+        DiskFull, match=r"^The LoRA needs at least 100,000,000,000,000,000 bytes more in .* are free there\."
+    ):
         Arrivals(tmp_path, max_bytes=10**18).refuse_what_does_not_fit(10**17)
     assert there(tmp_path) == []
 

@@ -29,6 +29,7 @@ FIELD = "file"
 _UNDER_WAY = ".upload-"  # with the dot, so that no list has it
 _PICKLE = "is a pickle, which can run code when it is read, so that it never is; send the LoRA as a safetensors file"
 _NO_SAFETENSORS = "must be a .safetensors file"
+_NAMELESS = f"has no name before {SUFFIX}, and requests call a LoRA by that; name it, as my_lora{SUFFIX}"
 _FREE_SPACE = "Free space there, then send the file again."
 
 
@@ -47,13 +48,20 @@ class Arrivals:
         for path in self._folder.glob(f"{_UNDER_WAY}*"):
             _remove(path)
 
-    def refuse_what_does_not_fit(self, size_bytes: int) -> None:
-        """Raises BodyTooLarge and DiskFull for a size that is told beforehand."""
-        if size_bytes > self.max_bytes:
+    def refuse_what_does_not_fit(self, least_bytes: int) -> None:
+        """Raises BodyTooLarge and DiskFull for a size that is told beforehand, and which a file has at least."""
+        if least_bytes > self.max_bytes:
             raise self.too_large()
         free = free_bytes(self._folder)
-        if not has_room(size_bytes, free):
-            raise no_room("The LoRA", self._folder, missing_bytes=size_bytes, free_bytes=free, hint=_FREE_SPACE)
+        if not has_room(least_bytes, free):
+            raise no_room(
+                "The LoRA",
+                self._folder,
+                missing_bytes=least_bytes,
+                free_bytes=free,
+                hint=_FREE_SPACE,
+                at_least=True,
+            )
 
     def open(self, client_name: str, *, replace: bool) -> Arrival:
         """A file on its way. Raises InvalidRequest for a name of another kind, WrongState for one that is taken."""
@@ -99,7 +107,10 @@ class Arrivals:
 
     def _stem(self, client_name: str) -> str:
         """The last part of what the sender calls the file, on whatever system, made safe."""
-        stem, suffix = os.path.splitext(re.split(r"[/\\]", client_name)[-1])  # noqa: PTH122 - a name and no path of ours
+        name = re.split(r"[/\\]", client_name)[-1]
+        if name.lower() == SUFFIX:
+            raise InvalidRequest.of(FIELD, _NAMELESS, client_name)
+        stem, suffix = os.path.splitext(name)  # noqa: PTH122 - a name and no path of ours
         if suffix.lower() in PICKLES:
             raise InvalidRequest.of(FIELD, _PICKLE, client_name)
         if suffix.lower() != SUFFIX:
