@@ -51,9 +51,22 @@ def test_one_of_real_size_says_what_it_was_made_for(client: TestClient, services
 
 def test_a_new_file_is_in_the_next_answer(client: TestClient, services: Services) -> None:
     answer = client.get(LORAS).json()
-    assert answer == {"loras": [], "folders": [str(services.settings.storage.loras_dir)]}
+    assert answer == {"loras": [], "folders": [str(services.settings.storage.loras_dir)], "problems": []}
     lora_for(ModelType.TI2V_5B, Path(answer["folders"][0]) / "new.safetensors")
     assert [lora["name"] for lora in client.get(LORAS).json()["loras"]] == ["new"]
+
+
+def test_a_folder_that_can_not_be_read_is_told(client: TestClient, services: Services) -> None:
+    folder = services.settings.storage.loras_dir
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.write_bytes(b"a file in its place")
+    (problem,) = client.get(LORAS).json()["problems"]
+    assert problem.startswith(f"The folder {folder} can't be read (")
+    assert problem.endswith("check that it is a folder that the server's account may read.")
+    sent = client.post(LORAS, files={"file": ("a.safetensors", b"x")})
+    assert (sent.status_code, sent.json()["code"]) == (500, "server_fault")
+    assert sent.json()["hint"].startswith("Remove what stands in its place")
+    assert "500" in client.get("/openapi.json").json()["paths"][LORAS]["post"]["responses"]
 
 
 @pytest.mark.usefixtures("folder")

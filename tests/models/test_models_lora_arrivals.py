@@ -129,7 +129,8 @@ def test_a_disk_that_fills_up_is_told_from_other_faults(arrivals: Arrivals, numb
     assert isinstance(full, DiskFull)
     assert full.hint == "Free space there, then send the file again."
     assert not isinstance(other, DiskFull)
-    assert "can't be written: denied" in str(other)
+    assert "can't be used: denied" in str(other)
+    assert other.hint.startswith("Check that the server's account may read and write there, ")
 
 
 def test_what_a_dead_process_left_is_swept(arrivals: Arrivals, tmp_path: Path, good: bytes) -> None:

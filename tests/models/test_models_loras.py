@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -301,6 +303,22 @@ def test_links_inside_the_folder_are_followed(home: Path, monkeypatch: pytest.Mo
     looked = opened(monkeypatch)
     assert all(one.problem is None for one in shelf(home).values())
     assert looked == [target.resolve()] * 2
+
+
+def test_a_folder_that_can_not_be_listed_is_told_and_one_that_is_not_there_is_not(home: Path) -> None:
+    shelf(home, "deep/cat")
+    standing = home.parent / "standing"
+    standing.write_bytes(b"a file in the place of a folder")
+    (why,) = Loras([home, home.parent / "gone", standing]).unreadable().items()
+    assert why == (standing.resolve(), os.strerror(errno.ENOTDIR))
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root lists everything")
+def test_a_folder_without_rights_is_told(home: Path) -> None:
+    shelf(home, "deep/cat")
+    (home / "deep").chmod(0)
+    assert list(Loras([home]).unreadable()) == [home.resolve() / "deep"]
+    (home / "deep").chmod(0o700)
 
 
 def test_links_in_circles_and_to_nowhere_end(home: Path) -> None:

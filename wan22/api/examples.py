@@ -211,6 +211,7 @@ LORAS: dict[str, Any] = {
         }
     ],
     "folders": ["/home/ada/.local/share/wan22/loras"],
+    "problems": [],
 }
 
 WRONG_PARAMETER = errors.InvalidRequest.of("name", "is unknown; there are none here; leave it out", "x")

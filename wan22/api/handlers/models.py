@@ -14,6 +14,8 @@ from wan22.models.loras.fit import Transformer, family, fitting, transformer_of
 from wan22.models.loras.folders import Lora
 from wan22.tasks import ModelType
 
+_CHECK = "check that it is a folder that the server's account may read."
+
 
 class LoraFileView(View):
     """One file of a LoRA."""
@@ -47,13 +49,20 @@ class LoraList(View):
 
     loras: tuple[LoraView, ...] = Field(description="By name.")
     folders: tuple[str, ...] = Field(description="Where they are looked for; put files there and ask again.")
+    problems: tuple[str, ...] = Field(
+        description="Folders that can't be read, with the cure: what is there is not in this list."
+    )
 
 
 def list_loras(services: Services) -> LoraList:
     """All that are on disk now; reads headers of new files."""
     known = _known(services)
     loras = tuple(_view(lora, known) for lora in services.loras.scan().values())
-    return LoraList(loras=loras, folders=tuple(str(folder) for folder in services.loras.folders))
+    return LoraList(
+        loras=loras,
+        folders=tuple(str(folder) for folder in services.loras.folders),
+        problems=tuple(_unread(folder, why) for folder, why in services.loras.unreadable().items()),
+    )
 
 
 def lora_at(services: Services, path: Path) -> LoraView:
@@ -64,6 +73,11 @@ def lora_at(services: Services, path: Path) -> LoraView:
     if lora is None:  # somebody took it away at once
         raise NotFound(f"{path.name} came in and is no longer there.", hint="Send it again.")
     return _view(lora, _known(services))
+
+
+def _unread(folder: Path, why: str) -> str:
+    name = str(folder).encode("utf-8", "replace").decode()  # a name on disk may be no text
+    return f"The folder {name} can't be read ({why}), and its LoRAs are missing here; {_CHECK}"
 
 
 def _known(services: Services) -> dict[str, Transformer]:

@@ -81,6 +81,7 @@ class Arrivals:
         """The path that a new file is written to. Raises ServerFault."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            next(self._folder.iterdir(), None)  # else it would not be known which names are taken
         except OSError as error:
             raise self.fault(error) from error
         return self._folder / f"{_UNDER_WAY}{uuid4().hex}"
@@ -100,9 +101,13 @@ class Arrivals:
         """What a refusal of the system means."""
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return DiskFull(f"The disk of {self._folder} filled up while the LoRA came in.", hint=_FREE_SPACE)
+        taken = isinstance(error, (FileExistsError, NotADirectoryError))
+        cure = (
+            "Remove what stands in its place" if taken else "Check that the server's account may read and write there"
+        )
         return ServerFault(
-            f"The LoRA folder {self._folder} can't be written: {error.strerror or type(error).__name__}.",
-            hint="Check that the server's account may write there.",
+            f"The LoRA folder {self._folder} can't be used: {error.strerror or type(error).__name__}.",
+            hint=f"{cure}, then send the file again.",
         )
 
     def _stem(self, client_name: str) -> str:

@@ -94,6 +94,12 @@ class Loras:
         """All that is there by name, with its `problem` where it can't be used. A folder that is not there is empty."""
         return dict(sorted(_named(self._found()).items(), key=lambda item: item[0].casefold()))
 
+    def unreadable(self) -> Mapping[Path, str]:
+        """Folders, and those in them, that the system does not list, with its reasons; no scan has what is there."""
+        roots = (root for folder in self.folders if (root := looks.real(folder)))
+        told = ((folder, looks.refusal(folder)) for root in roots for folder in _folders(root))
+        return {folder: why for folder, why in told if why}
+
     def renamed_by(self, arrival: LoraFile) -> Lora | None:
         """The LoRA that would lose its name if that file were there too, or None. Halves of a pair may join.
 
@@ -155,16 +161,25 @@ def _file(path: Path, root: Path) -> LoraFile:
 
 
 def _paths(root: Path) -> Iterator[Path]:
-    """Files in a folder and the folders in it; those that are links are not entered, so that there is an end to it."""
+    """Files in a folder and the folders in it that may be LoRAs."""
+    for folder in _folders(root):
+        for entry in _seen(folder):
+            if entry.suffix.lower() in (SUFFIX, *PICKLES) and not looks.is_dir(entry):
+                yield entry
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    """A folder and those in it; the ones that are links are not entered, so that there is an end to it."""
     folders = [root]
     while folders:
-        for entry in looks.entries(folders.pop()):
-            if entry.name.startswith("."):
-                continue  # what a system or a download keeps for itself
-            if looks.is_dir(entry):
-                folders += [entry] if looks.real(entry) == entry else []
-            elif entry.suffix.lower() == SUFFIX or entry.suffix.lower() in PICKLES:
-                yield entry
+        folder = folders.pop()
+        yield folder
+        folders += [entry for entry in _seen(folder) if looks.is_dir(entry) and looks.real(entry) == entry]
+
+
+def _seen(folder: Path) -> Iterator[Path]:
+    """What is in it, but for what a system or a download keeps there for itself."""
+    return (entry for entry in looks.entries(folder) if not entry.name.startswith("."))
 
 
 def _told(file: LoraFile) -> Expert | None:
