@@ -82,7 +82,7 @@ def test_a_task_says_which_it_uses_and_how(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("loras", "field", "told"),
     [
-        (["dask"], "loras.0", "There is no LoRA of that name; there are dusk"),
+        (["dask"], "loras.0", "There is no LoRA of that name; did you mean dusk? "),
         (["dusk", "snow"], "loras.1", "does not fit this model"),
         (["old"], "loras.0", "get the LoRA as a safetensors file"),
         (["../../../etc/passwd"], "loras.0", "There is no LoRA of that name"),

@@ -35,7 +35,7 @@ def test_what_fits_is_not_spoken_of(loras: Loras) -> None:
 def test_every_wrong_one_is_named_by_its_place_with_its_cure(loras: Loras) -> None:
     told = said(loras, *(LoraUse(name=name) for name in ("pear", "alone", "alone", "wide", "old")))
     assert set(told) == {"loras.0", "loras.2", "loras.3", "loras.4"}
-    assert told["loras.0"] == "There is no LoRA of that name; there are pair."
+    assert told["loras.0"].startswith("There is no LoRA of that name; did you mean pair? ")
     assert told["loras.2"] == "is there twice: name each LoRA once."
     assert "16 wide" in told["loras.3"]
     assert told["loras.4"].endswith("get the LoRA as a safetensors file.")

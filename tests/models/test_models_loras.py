@@ -252,16 +252,30 @@ def test_only_exact_names_are_found(home: Path, name: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         Loras([home]).get(name, field="loras.0.name")
     (error,) = refusal.value.errors
-    assert (error.field, error.message) == ("loras.0.name", "There is no LoRA of that name; there are cat.")
+    assert error.field == "loras.0.name"
+    assert error.message.startswith("There is no LoRA of that name; ")
+    assert error.message.endswith("`GET /api/v1/models/loras` lists all that are there.")
 
 
 def test_get_suggests_what_is_like_it_or_where_to_put_them(home: Path) -> None:
     shelf(home, "watercolour", "noir")
     assert Loras([home]).get("noir").name == "noir"
-    with pytest.raises(InvalidRequest, match=r"; there are watercolour\.$"):
+    with pytest.raises(InvalidRequest, match=r"; did you mean watercolour\? `GET /api/v1/models/loras` lists all "):
         Loras([home]).get("watercolor")
+    with pytest.raises(InvalidRequest, match="of that name; `GET /api/v1/models/loras` lists all that are there"):
+        Loras([home]).get("xyz")
     with pytest.raises(InvalidRequest, match="put safetensors files into the LoRA folder"):
         Loras([]).get("noir")
+
+
+@pytest.mark.parametrize(
+    "said", ["OK", "ok.safetensors", "Ok.SAFETENSORS", " ok ", "Wan2.2 ok v1.safetensors", "wan2_2_OK_V1"]
+)
+def test_one_that_is_meant_by_its_file_or_in_another_case_is_proposed_alone(home: Path, said: str) -> None:
+    shelf(home, "ok", "Wan2.2 ok v1", *(f"{letter}_ok" for letter in "abcdefgh"))
+    meant = "Wan2_2_ok_v1" if "wan" in said.lower() else "ok"
+    with pytest.raises(InvalidRequest, match=rf"did you mean {meant}\? "):
+        Loras([home]).get(said)
 
 
 def link(path: Path, target: Path) -> None:

@@ -10,6 +10,7 @@ Looks into headers only (`files`). Which model one fits is in `fit`; putting it 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -25,6 +26,7 @@ from wan22.models.loras.names import (
     expert_of_timesteps,
     few_step,
     read_expert,
+    safe_name,
     sight,
     wishes,
 )
@@ -34,6 +36,8 @@ _HALF = (
     "Only the half for the {here}-noise expert is here, and the {other}-noise expert works without it; put the other "
     "half beside it, named alike but for {other}_noise."
 )
+_MAX_SENT = 200  # characters that are compared
+_LIKE = 0.5  # of 1: how alike a name must be to be proposed; people leave whole words out of those of LoRAs
 
 
 @dataclass(frozen=True)
@@ -123,9 +127,7 @@ class Loras:
         known = self.scan()
         if name in known:
             return known[name]
-        near = difflib.get_close_matches(name[:200], known, n=3, cutoff=0.5) or list(known)[:3]
-        cure = f"there are {', '.join(near)}" if near else "put safetensors files into the LoRA folder"
-        raise InvalidRequest.of(field, f"There is no LoRA of that name; {cure}.", name)
+        raise InvalidRequest.of(field, f"There is no LoRA of that name; {_cure(name[:_MAX_SENT], known)}", name)
 
     def _found(self, arrival: LoraFile | None = None) -> list[_Found]:
         """All files in the order in which they are named; one that is in two of the folders is in the first."""
@@ -135,6 +137,22 @@ class Loras:
         for one in chain(own, lent):
             found.setdefault(one.file.path, one)
         return list(found.values())
+
+
+def _cure(name: str, known: Mapping[str, Lora]) -> str:
+    if not known:
+        return "put safetensors files into the LoRA folder."
+    near = _near(name, list(known))
+    question = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"{question}`GET /api/v1/models/loras` lists all that are there."
+
+
+def _near(name: str, known: Sequence[str]) -> list[str]:
+    """The one that is meant but for its case, or by the name of its file; else up to three that are like it."""
+    by_fold = {one.casefold(): one for one in known}
+    wanted = safe_name(re.sub(rf"{SUFFIX}$", "", name.strip(), flags=re.IGNORECASE)).casefold()
+    close = [wanted] if wanted in by_fold else difflib.get_close_matches(wanted, by_fold, n=3, cutoff=_LIKE)
+    return [by_fold[one] for one in close]
 
 
 def _is_pickle(file: LoraFile) -> bool:
