@@ -10,7 +10,7 @@ from wan22.api.services import Services
 from wan22.api.views import View
 from wan22.errors import ModelCorrupt, ModelMissing, NotFound
 from wan22.models.loras.files import LoraFile
-from wan22.models.loras.fit import Transformer, family, fitting, transformer_of
+from wan22.models.loras.fit import Transformer, family, misfits, transformer_of
 from wan22.models.loras.folders import Lora
 from wan22.tasks import ModelType
 
@@ -35,6 +35,9 @@ class LoraView(View):
 
     name: str = Field(description="For `loras[].name`.")
     fits: tuple[ModelType, ...] = Field(description="Models whose weights in use it can be put on.")
+    misfits: dict[str, str] = Field(
+        description="Why not, for each other model that has weights; empty where `problem` says why for all."
+    )
     base_model: str | None = Field(
         description="What it was made for, by the width of its layers: A14B, 5B …; null: none of the real sizes."
     )
@@ -95,9 +98,11 @@ def _transformer(services: Services, model_type: ModelType) -> Transformer | Non
 
 def _view(lora: Lora, transformers: dict[str, Transformer]) -> LoraView:
     halves = {"high": lora.high, "low": lora.low, None: lora.single}
+    reasons = misfits(lora, transformers)
     return LoraView(
         name=lora.name,
-        fits=tuple(ModelType(name) for name in fitting(lora, transformers)),
+        fits=tuple(ModelType(name) for name in transformers if name not in reasons),
+        misfits={} if lora.problem else dict(reasons),
         base_model=family(lora),
         few_step=lora.few_step,
         files=tuple(_file(expert, file) for expert, file in halves.items() if file),
