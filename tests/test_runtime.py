@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from support.loopback_hub import LoopbackHub
+from support.loras import lora_for
 from support.videos import probe_video
 
 from wan22.errors import ConfigurationError
@@ -63,6 +64,18 @@ def test_one_server_for_each_folder(tmp_path: Path) -> None:
         painted(tmp_path)
     runtime.close()
     painted(tmp_path).close()
+
+
+def test_a_lora_that_is_sent_takes_no_name_from_the_shipped_ones(tmp_path: Path) -> None:
+    runtime = painted(tmp_path)
+    client = TestClient(runtime.app, base_url="http://127.0.0.1")
+    body = {**BODY, "model_type": "T2V-A14B", "loras": ["sunset"]}
+    lora = lora_for(ModelType.TI2V_5B, tmp_path / "elsewhere/x.safetensors").read_bytes()
+    sent = client.post("/api/v1/models/loras", files={"file": ("sunset.safetensors", lora)})
+    assert sent.json()["name"].startswith("sunset-")
+    assert client.post("/api/v1/generation/submit", json=body).status_code == 202
+    assert client.get("/api/v1/models/loras").json()["folders"][0] == str(tmp_path / "loras")
+    runtime.close()
 
 
 def test_a_download_is_told_by_events_and_its_model_is_used(tmp_path: Path) -> None:

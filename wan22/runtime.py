@@ -68,10 +68,11 @@ class Runtime:
         self.uploads.sweep()
         self.models = Models(self.settings.models, storage.home / "models")
         self.loras = Loras(
-            (*self.settings.models.loras_dirs, storage.loras_dir, demo_weights.LORAS),
+            (*self.settings.models.loras_dirs, storage.loras_dir),  # uploads last: they take no name from others
+            shipped=[demo_weights.LORAS],
             lent=[folder / "loras" for folder in self.settings.models.comfyui_dirs],
         )
-        self.arrivals = Arrivals(storage.loras_dir, max_bytes=self.settings.models.max_lora_bytes)
+        self.arrivals = Arrivals(storage.loras_dir, max_bytes=self.settings.models.max_lora_bytes, loras=self.loras)
         self.arrivals.sweep()
         self.downloads = Downloads(Weights(self.models, self.settings.download), self._tell_of_download)
         closing.callback(self.downloads.close)

@@ -75,7 +75,7 @@ def open_services(
         "uploads": Uploads(settings.storage.uploads_dir),
         "models": models,
         "loras": loras,
-        "arrivals": Arrivals(settings.storage.loras_dir, max_bytes=settings.models.max_lora_bytes),
+        "arrivals": Arrivals(settings.storage.loras_dir, max_bytes=settings.models.max_lora_bytes, loras=loras),
         "downloads": downloads,
         "residents": lambda: (),
         "load": nothing_to_load,

@@ -110,6 +110,12 @@ def test_a_form_gives_text_fields_and_files() -> None:
     assert read([raw], content_type='Multipart/Form-Data; charset=utf-8; boundary="line"').fields == {"steps": "4"}
 
 
+def test_a_picture_whose_name_comes_in_the_extended_form_is_a_file() -> None:
+    head = b"--line\r\nContent-Disposition: form-data; name=image; filename*=utf-8''Gem%C3%A4lde.png\r\n\r\n"
+    body = read([head + b"\x89PNG\r\n--line--\r\n"], content_type="multipart/form-data; boundary=line")
+    assert body == Body({}, {"image": b"\x89PNG"})
+
+
 def test_what_a_pages_form_leaves_empty_is_left_out() -> None:
     body = read_form(
         ("prompt", b"a cat", None), ("negative_prompt", b"", None), ("seed", b"", None), ("image", b"", "")

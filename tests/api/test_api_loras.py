@@ -35,7 +35,10 @@ def test_the_list_has_pairs_as_one_and_says_what_they_fit(client: TestClient) ->
     assert list(listed) == ["dusk", "old", "snow"]
     assert [file["expert"] for file in listed["dusk"]["files"]] == ["high", "low"]
     assert listed["dusk"]["fits"] == ["T2V-A14B", "I2V-A14B"]  # their transformers have the same layers
+    assert list(listed["dusk"]["misfits"]) == ["TI2V-5B"]
+    assert listed["dusk"]["misfits"]["TI2V-5B"].startswith("It is made for one of two experts, ")
     assert listed["snow"]["fits"] == ["TI2V-5B"]
+    assert listed["old"]["misfits"] == {}, "its problem says it for all"
     assert listed["old"]["problem"]
     assert listed["old"]["fits"] == []
 
@@ -45,15 +48,35 @@ def test_one_of_real_size_says_what_it_was_made_for(client: TestClient, services
     for name, width in (("large", 5120), ("small", 3072), ("other", 128)):
         tensors = {f"{layer}.lora_A.weight": np.zeros((1, width)), f"{layer}.lora_B.weight": np.zeros((width, 1))}
         write(services.settings.storage.loras_dir / f"{name}.safetensors", tensors)
-    listed = {lora["name"]: lora["base_model"] for lora in client.get(LORAS).json()["loras"]}
-    assert listed == {"large": "A14B", "small": "5B", "other": None}
+    listed = {lora["name"]: lora for lora in client.get(LORAS).json()["loras"]}
+    assert {name: lora["base_model"] for name, lora in listed.items()} == {
+        "large": "A14B",
+        "small": "5B",
+        "other": None,
+    }
+    assert listed["large"]["fits"] == []
+    assert set(listed["large"]["misfits"]) == {"T2V-A14B", "I2V-A14B", "TI2V-5B"}
+    assert all("made for 5120 wide transformers (A14B)" in why for why in listed["large"]["misfits"].values())
 
 
 def test_a_new_file_is_in_the_next_answer(client: TestClient, services: Services) -> None:
     answer = client.get(LORAS).json()
-    assert answer == {"loras": [], "folders": [str(services.settings.storage.loras_dir)]}
+    assert answer == {"loras": [], "folders": [str(services.settings.storage.loras_dir)], "problems": []}
     lora_for(ModelType.TI2V_5B, Path(answer["folders"][0]) / "new.safetensors")
     assert [lora["name"] for lora in client.get(LORAS).json()["loras"]] == ["new"]
+
+
+def test_a_folder_that_can_not_be_read_is_told(client: TestClient, services: Services) -> None:
+    folder = services.settings.storage.loras_dir
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.write_bytes(b"a file in its place")
+    (problem,) = client.get(LORAS).json()["problems"]
+    assert problem.startswith(f"The folder {folder} can't be read (")
+    assert problem.endswith("check that it is a folder that the server's account may read.")
+    sent = client.post(LORAS, files={"file": ("a.safetensors", b"x")})
+    assert (sent.status_code, sent.json()["code"]) == (500, "server_fault")
+    assert sent.json()["hint"].startswith("Remove what stands in its place")
+    assert "500" in client.get("/openapi.json").json()["paths"][LORAS]["post"]["responses"]
 
 
 @pytest.mark.usefixtures("folder")
@@ -69,7 +92,7 @@ def test_a_task_says_which_it_uses_and_how(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("loras", "field", "told"),
     [
-        (["dask"], "loras.0", "There is no LoRA of that name; there are dusk"),
+        (["dask"], "loras.0", "There is no LoRA of that name; did you mean dusk? "),
         (["dusk", "snow"], "loras.1", "does not fit this model"),
         (["old"], "loras.0", "get the LoRA as a safetensors file"),
         (["../../../etc/passwd"], "loras.0", "There is no LoRA of that name"),

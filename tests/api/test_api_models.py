@@ -524,6 +524,28 @@ def test_a_form_that_is_not_meant_is_told_how_to_send(client: TestClient, servic
     assert kept(services) == []
 
 
+@pytest.mark.parametrize("length", [256, 257, 300])
+def test_a_boundary_that_is_too_long_is_no_fault_of_the_server(client: TestClient, length: int) -> None:
+    head = {"Content-Type": f"multipart/form-data; boundary={'b' * length}"}
+    answer = client.post(f"{MODELS}/loras", content=b"x", headers=head)
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_body")
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "filename=\"=?utf-8?B?TGljaHRnZW3DpGxkZS5zYWZldGVuc29ycw==?=\"; filename*=utf-8''Lichtgem%C3%A4lde.safetensors",
+        "filename*=utf-8''Lichtgem%C3%A4lde.safetensors",
+        'filename="Lichtgemälde.safetensors"',
+    ],
+)
+def test_a_name_beyond_ascii_is_read_as_any_client_sends_it(client: TestClient, lora: bytes, named: str) -> None:
+    head = f"--b\r\nContent-Disposition: form-data; name=file; {named}\r\n\r\n".encode()
+    typed = {"Content-Type": "multipart/form-data; boundary=b"}
+    answer = client.post(f"{MODELS}/loras", content=head + lora + b"\r\n--b--\r\n", headers=typed)
+    assert answer.json()["name"] == "Lichtgemälde"
+
+
 def test_what_is_over_the_limit_is_refused(tmp_path: Path, closing: ExitStack, lora: bytes) -> None:
     services = open_services(settings_for(tmp_path, models={"max_lora_bytes": 5_000}), closing)
     client = TestClient(create_app(services), base_url=URL)

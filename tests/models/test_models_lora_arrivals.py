@@ -59,7 +59,13 @@ def test_a_name_is_made_safe(arrivals: Arrivals, tmp_path: Path, good: bytes, na
 
 @pytest.mark.parametrize(
     ("name", "told"),
-    [("old.ckpt", "is a pickle"), ("a.PT", "is a pickle"), ("a.gguf", "must be a .safetensors"), ("", "must be a")],
+    [
+        ("old.ckpt", "is a pickle"),
+        ("a.PT", "is a pickle"),
+        ("a.gguf", "must be a .safetensors"),
+        ("", "must be a"),
+        ("x/.SafeTensors", "has no name before"),
+    ],
 )
 def test_other_kinds_are_refused_before_a_byte_is_written(
     arrivals: Arrivals, tmp_path: Path, name: str, told: str
@@ -84,6 +90,15 @@ def test_a_name_that_is_taken_in_any_case_is_kept_unless_told(arrivals: Arrivals
     assert there(tmp_path) == ["Dusk.safetensors"]
 
 
+def test_one_that_would_take_another_ones_name_is_refused(arrivals: Arrivals, tmp_path: Path, good: bytes) -> None:
+    write_there = tmp_path / "loras/styles/dusk.safetensors"
+    write_there.parent.mkdir(parents=True)
+    write_there.write_bytes(good)
+    with pytest.raises(WrongState, match=r"^The LoRA dusk would lose its name to dusk\.safetensors, "):
+        send(arrivals, "dusk.safetensors", good)
+    assert there(tmp_path) == ["styles"]
+
+
 def test_of_two_that_come_at_once_the_first_to_end_has_the_name(
     arrivals: Arrivals, tmp_path: Path, good: bytes
 ) -> None:
@@ -101,7 +116,9 @@ def test_limits_hold_for_what_is_told_and_for_what_comes(tmp_path: Path) -> None
         arrivals.refuse_what_does_not_fit(1_001)
     with pytest.raises(BodyTooLarge):
         send(arrivals, "a.safetensors", b"x" * 1_001)
-    with pytest.raises(DiskFull, match=r"^The LoRA needs 100,000,000,000,000,000 bytes more in .* are free there\."):
+    with pytest.raises(
+        DiskFull, match=r"^The LoRA needs at least 100,000,000,000,000,000 bytes more in .* are free there\."
+    ):
         Arrivals(tmp_path, max_bytes=10**18).refuse_what_does_not_fit(10**17)
     assert there(tmp_path) == []
 
@@ -112,7 +129,8 @@ def test_a_disk_that_fills_up_is_told_from_other_faults(arrivals: Arrivals, numb
     assert isinstance(full, DiskFull)
     assert full.hint == "Free space there, then send the file again."
     assert not isinstance(other, DiskFull)
-    assert "can't be written: denied" in str(other)
+    assert "can't be used: denied" in str(other)
+    assert other.hint.startswith("Check that the server's account may read and write there, ")
 
 
 def test_what_a_dead_process_left_is_swept(arrivals: Arrivals, tmp_path: Path, good: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -245,6 +246,19 @@ def test_a_folder_or_a_file_that_is_gone_does_not_raise(tmp_path: Path) -> None:
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.safetensors")
     assert "no regular file" in str(read(tmp_path / "a.safetensors").problem)
+
+
+def test_why_a_file_can_not_be_opened_is_told_in_the_systems_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library's own error has none, and speaks of a file that is not there."""
+    path = write(tmp_path / "a.safetensors")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert read(path).problem == "It can't be opened (Permission denied); let the server's account read it."
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")

@@ -12,7 +12,7 @@ from loras_kit import CONFIG, EXPERTS, FFN, SINGLE, Shapes, diffusers, kohya, li
 from wan22.errors import ModelCorrupt
 from wan22.models.catalogue import SPECS
 from wan22.models.loras.files import read
-from wan22.models.loras.fit import Transformer, fits, fitting, transformer_of
+from wan22.models.loras.fit import Transformer, fits, misfits, transformer_of
 from wan22.models.loras.folders import Lora
 from wan22.models.parts import Parts
 from wan22.models.variants import Variant
@@ -70,9 +70,11 @@ def test_halves_fit_no_model_with_one_transformer(tmp_path: Path) -> None:
     assert str(fits(half, SINGLE)).startswith("It is made for one of two experts, ")
 
 
-def test_the_models_that_it_fits_are_told(tmp_path: Path) -> None:
+def test_the_models_that_it_does_not_fit_are_told_with_the_reason(tmp_path: Path) -> None:
     models = {"a": SINGLE, "b": EXPERTS, "wide": replace(SINGLE, width=9)}
-    assert fitting(single(tmp_path, lora()), models) == ("a", "b")
+    reasons = misfits(single(tmp_path, lora()), models)
+    assert list(reasons) == ["wide"]
+    assert reasons["wide"].startswith("It is made for 8 wide transformers; this model's are 9 wide; ")
 
 
 def weights(model_type: ModelType, parts: Parts) -> Variant:
@@ -109,5 +111,5 @@ def test_a_lora_for_one_real_model_does_not_fit_the_other(tmp_path: Path) -> Non
     models = {"A14B": Transformer.of(sizes | large, experts=2), "5B": Transformer.of(sizes | small)}
     made = {"A14B": lora(width=5120, ffn=13824, blocks=1, rank=1), "5B": lora(width=3072, ffn=14336, blocks=1, rank=1)}
     for name, shapes in made.items():
-        assert fitting(single(tmp_path, shapes), models) == (name,)
+        assert misfits(single(tmp_path, shapes), models).keys() == models.keys() - {name}
     assert "(5B); this model's are 5120 wide" in str(fits(single(tmp_path, made["5B"]), models["A14B"]))

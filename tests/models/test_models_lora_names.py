@@ -189,16 +189,21 @@ def test_names_that_say_nothing_give_way_to_the_folders(place: tuple[str, ...], 
     assert wishes(place, Path("a"))[0] == wish
 
 
-@given(
-    st.lists(st.tuples(st.text("aAb_", max_size=3), st.text("aA", max_size=2)), max_size=12), st.text("a", max_size=2)
-)
-def test_names_never_collide(places: list[tuple[str, str]], old: str) -> None:
-    taken = {old}
-    names = distinct([wishes(place, Path(*place)) for place in places], taken)
-    assert len(names) == len(places)
-    assert len({old, *(name.casefold() for name in names)}) == len(places) + 1
-    assert taken == {old, *(name.casefold() for name in names)}
+PLACES = st.lists(st.tuples(st.text("aAb_", max_size=3), st.text("aA", max_size=2)), max_size=12)
 
 
-def test_two_that_wish_for_the_same_name_get_their_folders_too() -> None:
-    assert distinct([wishes((folder, "cat"), Path(folder)) for folder in ("a", "b")], set()) == ["a_cat", "b_cat"]
+@given(PLACES, st.integers(0, 12))
+def test_names_never_collide_and_later_ones_take_none(places: list[tuple[str, str]], before: int) -> None:
+    wished = [wishes(place, Path(*place)) for place in places]
+    names = list(distinct(wished))
+    assert len({name.casefold() for name in names}) == len(places)
+    assert list(distinct(wished[:before])) == names[:before]
+
+
+def test_of_two_that_wish_for_the_same_name_the_second_gets_its_folder_too() -> None:
+    assert list(distinct([wishes((folder, "cat"), Path(folder)) for folder in ("a", "b")])) == ["cat", "b_cat"]
+
+
+def test_a_name_with_a_suffix_is_not_taken_either() -> None:
+    second = wishes(("cat",), Path("b"))
+    assert list(distinct([wishes(("cat",), Path("a")), second, wishes((second[2],), Path("c"))]))[1] == second[2]

@@ -35,7 +35,7 @@ def test_what_fits_is_not_spoken_of(loras: Loras) -> None:
 def test_every_wrong_one_is_named_by_its_place_with_its_cure(loras: Loras) -> None:
     told = said(loras, *(LoraUse(name=name) for name in ("pear", "alone", "alone", "wide", "old")))
     assert set(told) == {"loras.0", "loras.2", "loras.3", "loras.4"}
-    assert told["loras.0"] == "There is no LoRA of that name; there are pair."
+    assert told["loras.0"].startswith("There is no LoRA of that name; did you mean pair? ")
     assert told["loras.2"] == "is there twice: name each LoRA once."
     assert "16 wide" in told["loras.3"]
     assert told["loras.4"].endswith("get the LoRA as a safetensors file.")
@@ -63,11 +63,18 @@ def test_half_of_a_pair_goes_to_its_expert_alone(loras: Loras, tmp_path: Path) -
     assert choice.why.startswith("rank 2 on the high-noise expert at weight 1; nothing on the low-noise expert.")
 
 
-@pytest.mark.parametrize("change", [Path.unlink, lambda path: path.write_bytes(b"no longer")])
-def test_one_that_has_gone_or_broken_since_is_said_to_have(loras: Loras, tmp_path: Path, change) -> None:
-    change(tmp_path / "alone.safetensors")
-    with pytest.raises(ModelMissing, match="The LoRA alone can't be used any more"):
+def test_one_that_has_gone_since_is_said_to_have(loras: Loras, tmp_path: Path) -> None:
+    (tmp_path / "alone.safetensors").unlink()
+    with pytest.raises(ModelMissing, match="There is no LoRA alone any more: its file was moved, ") as gone:
         list(files_of(LoraUse(name="alone"), loras, 2))
+    assert "`GET /api/v1/models/loras`" in gone.value.hint
+
+
+def test_one_that_has_broken_since_is_said_to_have(loras: Loras, tmp_path: Path) -> None:
+    (tmp_path / "alone.safetensors").write_bytes(b"no longer")
+    with pytest.raises(ModelMissing, match=r"can't be used any more\. It is cut off") as broken:
+        list(files_of(LoraUse(name="alone"), loras, 2))
+    assert broken.value.hint.startswith("Mend the LoRA's file ")
 
 
 def test_the_plan_says_what_goes_where(loras: Loras) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +101,7 @@ def test_a_doubtful_word_without_its_other_half_is_a_part_of_the_name(home: Path
 
 def test_halves_of_different_names_or_folders_are_no_pair(home: Path) -> None:
     offered = shelf(home, "a/cat_high_noise", "b/cat_low_noise", "dog_high_noise-10", "dog_low_noise-8")
-    assert sorted(offered) == ["a_cat", "b_cat", "dog_10", "dog_8"]
+    assert sorted(offered) == ["b_cat", "cat", "dog_10", "dog_8"]
 
 
 def test_metadata_tells_the_expert_where_names_do_not(home: Path) -> None:
@@ -150,13 +153,83 @@ def test_hidden_files_are_passed_over(home: Path) -> None:
     assert list(shelf(home, "._cat", ".cache/cat", "cat")) == ["cat"]
 
 
-def test_the_same_names_in_several_folders_are_told_apart(tmp_path: Path) -> None:
+def where(loras: Loras) -> dict[str, str]:
+    """The first file of each name."""
+    return {name: str(one.files[0].path) for name, one in loras.scan().items()}
+
+
+def test_a_name_is_the_file_s_in_the_first_folder_that_has_one(tmp_path: Path) -> None:
+    a, b, shipped = (str(write(tmp_path / folder / "cat.safetensors").resolve()) for folder in ("a", "b", "package"))
+    both = where(Loras([tmp_path / "b", tmp_path / "a", tmp_path / "b"]))
+    second = next(name for name in both if name.startswith("cat-"))
+    assert both == {"cat": b, second: a}
+    three = where(Loras([tmp_path / "b", tmp_path / "a"], shipped=[tmp_path / "package"]))
+    assert three["cat"] == shipped
+    assert three[second] == a, "a suffix is the file's own"
+
+
+def test_in_a_folder_the_outer_file_has_the_name(home: Path) -> None:
+    for name in ("z/cat", "a/cat", "cat"):
+        write(home / f"{name}.safetensors")
+    named = where(Loras([home]))
+    assert {name: str(Path(path).relative_to(home.resolve())) for name, path in named.items()} == {
+        "cat": "cat.safetensors",
+        "a_cat": str(Path("a/cat.safetensors")),
+        "z_cat": str(Path("z/cat.safetensors")),
+    }
+
+
+def test_a_pair_with_a_suffix_has_the_one_of_its_first_half(home: Path, tmp_path: Path) -> None:
+    write(tmp_path / "first/cat.safetensors")
+    loras = Loras([tmp_path / "first", home])
+    write(home / "cat_low_noise.safetensors")
+    names = list(loras.scan())
+    write(home / "cat_high_noise.safetensors")
+    assert list(loras.scan()) == names
+
+
+def test_a_damaged_file_keeps_its_name(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         write(tmp_path / folder / "cat.safetensors")
-    names = list(Loras([tmp_path / "a", tmp_path / "b", tmp_path / "a"]).scan())
-    assert len(names) == 2
-    assert all(name.startswith("cat-") for name in names)
-    assert names == list(Loras([tmp_path / "b", tmp_path / "a"]).scan()), "their order does not matter"
+    loras = Loras([tmp_path / "a", tmp_path / "b"])
+    names = list(loras.scan())
+    (tmp_path / "a/cat.safetensors").write_bytes(b"cut")
+    assert list(loras.scan()) == names
+    assert loras.scan()["cat"].problem, "a request for it is refused, and gets no other"
+
+
+def test_a_file_that_is_in_two_of_the_folders_is_one(home: Path) -> None:
+    shelf(home, "deep/cat")
+    assert list(Loras([home, home / "deep"]).scan()) == ["cat"]
+
+
+@pytest.mark.parametrize(
+    ("there", "arrives", "renamed"),
+    [
+        (["sub/cat"], "cat", "cat"),
+        (["cat_high", "cat_low"], "cat", "cat"),
+        (["cat_high", "cat_low"], "cat_HighNoise", "cat"),
+        (["cat"], "cat_high", None),
+        (["cat_high"], "cat_low", None),
+        (["low_poly"], "high_poly", None),  # a pair now, under another name
+        (["cat"], "cat", None),
+        (["cat"], "dog", None),
+    ],
+)
+def test_what_an_arrival_would_rename_is_known(home: Path, there: list[str], arrives: str, renamed: str | None) -> None:
+    shelf(home, *there)
+    elsewhere = write(home.parent / "elsewhere.safetensors")
+    arrival = replace(lora_files.read(elsewhere), path=home.resolve() / f"{arrives}.safetensors")
+    found = Loras([home]).renamed_by(arrival)
+    assert (found and found.name) == renamed
+
+
+def test_a_pickle_keeps_no_name_from_the_file_that_it_was_made_into(home: Path) -> None:
+    arrival = replace(lora_files.read(write(home.parent / "x.safetensors")), path=home.resolve() / "cat.safetensors")
+    home.mkdir()
+    (home / "cat.pt").write_bytes(b"\x80\x04")
+    assert list(Loras([home]).scan()) == ["cat"]
+    assert Loras([home]).renamed_by(arrival) is None
 
 
 def test_hostile_file_names_are_offered_under_safe_ones(home: Path) -> None:
@@ -179,16 +252,30 @@ def test_only_exact_names_are_found(home: Path, name: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         Loras([home]).get(name, field="loras.0.name")
     (error,) = refusal.value.errors
-    assert (error.field, error.message) == ("loras.0.name", "There is no LoRA of that name; there are cat.")
+    assert error.field == "loras.0.name"
+    assert error.message.startswith("There is no LoRA of that name; ")
+    assert error.message.endswith("`GET /api/v1/models/loras` lists all that are there.")
 
 
 def test_get_suggests_what_is_like_it_or_where_to_put_them(home: Path) -> None:
     shelf(home, "watercolour", "noir")
     assert Loras([home]).get("noir").name == "noir"
-    with pytest.raises(InvalidRequest, match=r"; there are watercolour\.$"):
+    with pytest.raises(InvalidRequest, match=r"; did you mean watercolour\? `GET /api/v1/models/loras` lists all "):
         Loras([home]).get("watercolor")
+    with pytest.raises(InvalidRequest, match="of that name; `GET /api/v1/models/loras` lists all that are there"):
+        Loras([home]).get("xyz")
     with pytest.raises(InvalidRequest, match="put safetensors files into the LoRA folder"):
         Loras([]).get("noir")
+
+
+@pytest.mark.parametrize(
+    "said", ["OK", "ok.safetensors", "Ok.SAFETENSORS", " ok ", "Wan2.2 ok v1.safetensors", "wan2_2_OK_V1"]
+)
+def test_one_that_is_meant_by_its_file_or_in_another_case_is_proposed_alone(home: Path, said: str) -> None:
+    shelf(home, "ok", "Wan2.2 ok v1", *(f"{letter}_ok" for letter in "abcdefgh"))
+    meant = "Wan2_2_ok_v1" if "wan" in said.lower() else "ok"
+    with pytest.raises(InvalidRequest, match=rf"did you mean {meant}\? "):
+        Loras([home]).get(said)
 
 
 def link(path: Path, target: Path) -> None:
@@ -230,6 +317,22 @@ def test_links_inside_the_folder_are_followed(home: Path, monkeypatch: pytest.Mo
     looked = opened(monkeypatch)
     assert all(one.problem is None for one in shelf(home).values())
     assert looked == [target.resolve()] * 2
+
+
+def test_a_folder_that_can_not_be_listed_is_told_and_one_that_is_not_there_is_not(home: Path) -> None:
+    shelf(home, "deep/cat")
+    standing = home.parent / "standing"
+    standing.write_bytes(b"a file in the place of a folder")
+    (why,) = Loras([home, home.parent / "gone", standing]).unreadable().items()
+    assert why == (standing.resolve(), os.strerror(errno.ENOTDIR))
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root lists everything")
+def test_a_folder_without_rights_is_told(home: Path) -> None:
+    shelf(home, "deep/cat")
+    (home / "deep").chmod(0)
+    assert list(Loras([home]).unreadable()) == [home.resolve() / "deep"]
+    (home / "deep").chmod(0o700)
 
 
 def test_links_in_circles_and_to_nowhere_end(home: Path) -> None:

@@ -162,7 +162,7 @@ def test_a_lora_that_has_gone_fails_its_task_and_not_the_next(studio: Studio) ->
     path = lora_for(ModelType.T2V_A14B, studio.home / "loras" / "dusk.safetensors")
     claim = studio.claim(loras=["dusk"])
     path.unlink()
-    with pytest.raises(ModelMissing, match="The LoRA dusk can't be used any more"):
+    with pytest.raises(ModelMissing, match="There is no LoRA dusk any more"):
         run(studio, claim)
     assert studio.files() == []
     assert run(studio, studio.claim()) == ["0.mp4"]

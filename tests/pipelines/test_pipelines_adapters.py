@@ -15,9 +15,9 @@ from safetensors.numpy import load_file
 from safetensors.torch import save_file as torch_save_file
 from support.loras import lora_for, write
 
-from wan22.errors import ModelCorrupt, OutOfMemory
+from wan22.errors import GenerationFailed, ModelCorrupt, OutOfMemory
 from wan22.models.loras.files import read
-from wan22.pipelines.adapters import Adapter, put_on, take_off
+from wan22.pipelines.adapters import Adapter, any_on, put_on, take_off
 from wan22.pipelines.loader import LoadedModel
 
 BF16 = {"transformer": "bf16", "text_encoder": "bf16", "vae": "fp32"}
@@ -226,9 +226,30 @@ def changed(high: Adapter, **values: np.ndarray) -> Adapter:
 def test_what_torch_can_not_use_is_a_corrupt_file_with_a_cure(model, tmp_path, values) -> None:
     request, (high, low) = ask(T2V), pair(tmp_path)
     before = latents_of(model, request)
-    with pytest.raises(ModelCorrupt, match=r"^changed\.safetensors can't be put on the model \(.*\)\. Put the LoRA's"):
+    with pytest.raises(ModelCorrupt, match=r"changed\.safetensors can't be put on the model \(.*\)\. Put the LoRA's"):
         put_on(model, [low, changed(high, **values)])
     assert latents_of(model, request).equal(before)
+
+
+@pytest.mark.parametrize(("part", "shape"), [("A", (4, 128)), ("B", (128, 4))])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_one_whose_values_are_no_numbers_is_refused_by_its_name(model, tmp_path, part, shape, value) -> None:
+    (high, _) = pair(tmp_path)
+    tensors = load_file(high.file.path)
+    tensors[f"transformer.blocks.1.attn2.to_k.lora_{part}.weight"] = np.full(shape, value)
+    file = read(write(tmp_path / "bad.safetensors", tensors))
+    said = r"^The LoRA file bad\.safetensors has values in its layer blocks\.1\.attn2\.to_k that are no finite numbers"
+    with pytest.raises(ModelCorrupt, match=said) as refused:
+        put_on(model, [Adapter(0, file, 1.0)])
+    assert refused.value.hint.startswith("Leave this LoRA out")
+    assert not any_on(model)
+
+
+def test_where_the_numbers_overflow_leaving_the_loras_out_is_the_first_cure(model, tmp_path) -> None:
+    put_on(model, pair(tmp_path, weight=1e38))
+    with pytest.raises(GenerationFailed, match="ran out of their range while denoising") as failed:
+        latents_of(model, ask(T2V))
+    assert failed.value.hint.startswith("Leave its LoRAs out, or give them smaller weights; or ask for another seed")
 
 
 @pytest.mark.parametrize("error", [ValueError, TypeError, RuntimeError])
@@ -266,6 +287,6 @@ def test_a_file_that_is_gone_or_does_not_fit_leaves_the_model_plain(model, tmp_p
         f"transformer.blocks.9.attn1.to_q.lora_{end}.weight": np.zeros(shape, np.float16)
         for end, shape in (("A", (4, 128)), ("B", (128, 4)))
     }
-    with pytest.raises(ModelCorrupt, match="50 of its 51 layers"):
+    with pytest.raises(ModelCorrupt, match="51 layers, of which 50 were found"):
         put_on(model, [Adapter(0, read(write(tmp_path / "deep.safetensors", deeper)), 1.0)])
     assert latents_of(model, request).equal(before)

@@ -94,8 +94,6 @@ def test_weights_that_overflow_end_the_run_at_their_first_step_with_a_cure(demos
     model, reporter = load_from(demos(model_type), model_type), Recorder()
     with torch.no_grad():
         model.experts[expert].proj_out.weight.fill_(3e38)
-    with pytest.raises(
-        GenerationFailed, match=r"while denoising\. .* quantization fp32, another seed or another size\."
-    ):
+    with pytest.raises(GenerationFailed, match=r"while denoising\. Ask for another seed or another size\.$"):
         latents_of(model, ask(model_type), reporter=reporter)
     assert all(step < steps for _, step, _ in reporter.told)

@@ -27,7 +27,7 @@ from wan22.api.handlers.residents import view_resident
 from wan22.api.handlers.wanted import KNOWN
 from wan22.api.views import View
 from wan22.api.wording import unknown
-from wan22.errors import DiskFull, DownloadFailed, InvalidRequest, ModelMissing, OutOfMemory, WrongState
+from wan22.errors import DiskFull, DownloadFailed, InvalidRequest, ModelMissing, OutOfMemory, ServerFault, WrongState
 from wan22.models.catalogue import SPECS, VARIANTS
 from wan22.models.download import (
     DownloadPlan,
@@ -77,6 +77,10 @@ TOO_LARGE = OutOfMemory(
 TAKEN = WrongState(
     "There is a LoRA file sunset.safetensors already.",
     hint="Send it under another name, or with `?replace=true` to put it in the place of the old one.",
+)
+NO_LORA_FOLDER = ServerFault(
+    "The LoRA folder /home/ada/.local/share/wan22/loras can't be used: Permission denied.",
+    hint="Check that the server's account may read and write there, then send the file again.",
 )
 NO_LORA = InvalidRequest.of("file", "can't be used as a LoRA. It is cut off, damaged or no safetensors file.")
 NO_ROOM = DiskFull(

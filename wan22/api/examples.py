@@ -192,7 +192,11 @@ LORAS: dict[str, Any] = {
     "loras": [
         {
             "name": "sunset",
-            "fits": ["T2V-A14B"],
+            "fits": ["T2V-A14B", "I2V-A14B"],
+            "misfits": {
+                "TI2V-5B": "It is made for one of two experts, and this model has a single transformer; choose a LoRA "
+                "that was made for this model."
+            },
             "base_model": None,
             "few_step": None,
             "files": [
@@ -211,6 +215,7 @@ LORAS: dict[str, Any] = {
         }
     ],
     "folders": ["/home/ada/.local/share/wan22/loras"],
+    "problems": [],
 }
 
 WRONG_PARAMETER = errors.InvalidRequest.of("name", "is unknown; there are none here; leave it out", "x")

@@ -12,6 +12,7 @@ from python_multipart.multipart import parse_options_header
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks  # exists for type checkers only
 
+from wan22.api.disposition import file_name
 from wan22.api.jsontext import check_strings, parse
 from wan22.errors import BodyTooLarge, InvalidRequest, MalformedBody
 
@@ -113,12 +114,12 @@ def _split(raw: bytes, content_type: str) -> list[_Part]:
 
 def _name_of(part: _Part) -> tuple[str, bool]:
     """The part's field name, and whether it was sent as a file."""
-    options = parse_options_header(part.headers.get("content-disposition", ""))[1]
+    disposition = part.headers.get("content-disposition", "")
     try:
-        name = options[b"name"].decode()
+        name = parse_options_header(disposition)[1][b"name"].decode()
     except (KeyError, UnicodeDecodeError) as error:
         raise MalformedBody("A part of the form has no name.", hint="Give each part its field's name.") from error
-    return name, b"filename" in options
+    return name, file_name(disposition) is not None
 
 
 def _picture(name: str, part: _Part) -> dict[str, bytes]:

@@ -5,7 +5,8 @@ Judges no file and names none; the submit calls' forms, which are small, are `fo
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
+from wan22.api.disposition import file_name
 from wan22.api.threads import Threads
 from wan22.errors import InvalidRequest, MalformedBody, UnsupportedMediaType
 from wan22.models.loras.arrivals import FIELD, Arrival, Arrivals
@@ -71,17 +73,17 @@ class _OneFile:
 
     def _on_header_end(self) -> None:
         if self._header.lower() == b"content-disposition":
-            self._disposition = self._value.decode("utf-8", "replace")
+            self._disposition = self._value.decode("latin-1")
         self._header, self._value = bytearray(), bytearray()
 
     def _on_headers_finished(self) -> None:
-        options = parse_options_header(self._disposition.encode("utf-8"))[1]
+        options = parse_options_header(self._disposition)[1]
         field = options.get(b"name", b"").decode("utf-8", "replace")
         if field != FIELD:
             raise InvalidRequest.of(field[:80] or "name", f"is unknown; the file goes into the part {FIELD}")
-        if b"filename" not in options:
+        self.client_name = file_name(self._disposition)
+        if self.client_name is None:
             raise InvalidRequest.of(FIELD, 'must be sent as a file; with curl write "@" before its name')
-        self.client_name = options[b"filename"].decode("utf-8", "replace")
 
     def _on_end(self) -> None:
         self.is_whole = True
@@ -93,14 +95,16 @@ async def receive(request: Request, arrivals: Arrivals, threads: Threads, *, rep
     Raises UnsupportedMediaType, MalformedBody, and what Arrivals raises.
     """
     file = _OneFile()
-    parser = MultipartParser(_boundary(request), file.callbacks())
+    with _names_what_is_wrong():
+        parser = MultipartParser(_boundary(request), file.callbacks())
     told = request.headers.get("content-length", "")
     declared = int(told[:20]) if told.isascii() and told.isdigit() else 0
     await threads.call(arrivals.refuse_what_does_not_fit, max(0, declared - FRAME_BYTES))
     with ExitStack() as closing:
         arrival: Arrival | None = None
         async for chunk in request.stream():
-            _feed(parser, chunk)
+            with _names_what_is_wrong():
+                parser.write(chunk)
             if arrival is None and file.client_name is not None:
                 arrival = closing.enter_context(await threads.call(arrivals.open, file.client_name, replace=replace))
             if arrival is not None and len(file.waiting) >= BLOCK:
@@ -118,8 +122,10 @@ def _boundary(request: Request) -> bytes:
     return options[b"boundary"]
 
 
-def _feed(parser: MultipartParser, chunk: bytes) -> None:
+@contextmanager
+def _names_what_is_wrong() -> Iterator[None]:
+    """What the parser raises, of a boundary that is too long too, becomes MalformedBody."""
     try:
-        parser.write(chunk)
+        yield
     except FormParserError as error:
         raise MalformedBody("The multipart form is not well made.", hint="Let your client build it.") from error

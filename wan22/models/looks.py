@@ -42,6 +42,17 @@ def entries(folder: Path) -> list[Path]:
         return []
 
 
+def refusal(folder: Path) -> str | None:
+    """Why the system does not list a folder, in its words; None where it does, and where there is no such folder."""
+    try:
+        next(folder.iterdir(), None)
+    except FileNotFoundError:
+        return None
+    except _REFUSED as error:
+        return getattr(error, "strerror", None) or type(error).__name__
+    return None
+
+
 def real(path: Path) -> Path | None:
     """Where a path leads, with all links followed; None if nowhere."""
     try:

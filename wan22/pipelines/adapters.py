@@ -7,7 +7,7 @@ name stands for is `models.loras`'s to know.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _CURE = "Put the LoRA's file there anew, then send the request again."
+_LEAVE_OUT = "Leave this LoRA out, or get it from its author again."
 _MAX_SAID = 200  # characters; torch lists every layer whose sizes differ
 
 
@@ -40,8 +41,8 @@ class Adapter:
 def put_on(model: LoadedModel, adapters: Sequence[Adapter]) -> None:
     """Make the model's LoRAs exactly these.
 
-    Raises ModelCorrupt if a file can't be read, can't be put on the model or does not reach all the layers that it
-    names, and OutOfMemory; the model then has none.
+    Raises ModelCorrupt if a file can't be read, has values that are no numbers, can't be put on the model or does not
+    reach all the layers that it names, and OutOfMemory; the model then has none.
     """
     try:
         for number, expert in enumerate(model.experts):
@@ -55,6 +56,11 @@ def take_off(model: LoadedModel) -> None:
     """Make the transformers plain again."""
     for expert in model.experts:
         _unload(expert)
+
+
+def any_on(model: LoadedModel) -> bool:
+    """Whether any transformer has a LoRA."""
+    return any(getattr(expert, "wan22_adapters", None) for expert in model.experts)
 
 
 def _put_on_expert(expert: Any, wanted: Sequence[Adapter]) -> None:
@@ -95,13 +101,14 @@ def _key(file: LoraFile) -> _Key:
     try:
         status = file.path.stat()
     except OSError as error:
-        raise ModelCorrupt(f"{file.path.name} can't be read ({error.strerror}). {_CURE}") from error
+        raise _corrupt(file, f"can't be read ({error.strerror})") from error
     return file.path, status.st_size, status.st_mtime_ns
 
 
 def _load(expert: Any, file: LoraFile, name: str) -> None:
     with _names_what_is_wrong(file):
         values, biases = dict(_values(file)), dict(_biases(file))
+        _check_finite(file, {**values, **biases})
         expert.load_lora_adapter(values, prefix=None, adapter_name=name)
         _check_all_injected(expert, file, name)
         for layer, bias in biases.items():
@@ -117,19 +124,31 @@ def _names_what_is_wrong(file: LoraFile) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
-        raise ModelCorrupt(f"{file.path.name} can't be read ({error}). {_CURE}") from error
+        raise _corrupt(file, f"can't be read ({error})") from error
     except (ValueError, TypeError, RuntimeError) as error:
         if is_oom(error):
             raise
         said = " ".join(str(error).split())[:_MAX_SAID]
-        raise ModelCorrupt(f"{file.path.name} can't be put on the model ({said}). {_CURE}") from error
+        raise _corrupt(file, f"can't be put on the model ({said})") from error
+
+
+def _corrupt(file: LoraFile, said: str, cure: str = _CURE) -> ModelCorrupt:
+    return ModelCorrupt(f"The LoRA file {file.path.name} {said}. {cure}", hint=cure)
+
+
+def _check_finite(file: LoraFile, values: Mapping[str, torch.Tensor]) -> None:
+    """Now, since it would be known only after a step, and not by whose fault."""
+    wrong = next((name for name, value in values.items() if not bool(value.isfinite().all())), None)
+    if wrong:
+        layer = wrong.removesuffix(".lora_A.weight").removesuffix(".lora_B.weight")
+        raise _corrupt(file, f"has values in its layer {layer} that are no finite numbers", _LEAVE_OUT)
 
 
 def _check_all_injected(expert: Any, file: LoraFile, name: str) -> None:
     injected = sum(name in module.lora_A for module in expert.modules() if hasattr(module, "lora_A"))
     if injected != len(file.layers):
-        said = f"{injected} of its {len(file.layers)} layers were found in the model"
-        raise ModelCorrupt(f"{file.path.name}: {said}. Use a LoRA that was made for this model.")
+        said = f"has {len(file.layers)} layers, of which {injected} were found in the model"
+        raise _corrupt(file, said, "Use a LoRA that was made for this model.")
 
 
 def _values(file: LoraFile) -> Iterator[tuple[str, torch.Tensor]]:

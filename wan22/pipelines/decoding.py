@@ -36,7 +36,7 @@ def decode(model: LoadedModel, latents: torch.Tensor, reporter: Reporter) -> Ite
         tiles = Tiles(vae, _unquantised(vae, latents))
         with watching(blocks, Ticker(reporter, count * len(blocks) * tiles.count).tick):
             for index in range(count):
-                yield from _frames(model, _decode_one(vae, tiles, index))
+                yield from _frames(model, _decode_one(model, tiles, index))
     finally:
         vae.clear_cache()
     reporter.progress(1.0)
@@ -52,16 +52,16 @@ def _unquantised(vae: Any, latents: torch.Tensor) -> torch.Tensor:
 
 
 @names_oom("decoding")
-def _decode_one(vae: Any, tiles: Tiles, index: int) -> torch.Tensor:
+def _decode_one(model: LoadedModel, tiles: Tiles, index: int) -> torch.Tensor:
     """Pixels (1, 3, n, H, W) in [-1, 1] of one latent frame: 1 of the first, 4 of each other."""
     import torch
     from diffusers.models.autoencoders.autoencoder_kl_wan import unpatchify
 
     with torch.no_grad():
         pixels = tiles.decode(index)
-        if vae.config.patch_size is not None:
-            pixels = unpatchify(pixels, patch_size=vae.config.patch_size)
-        must_be_finite(pixels, "decoding")  # before the clamp, which makes numbers of infinities
+        if (patch_size := model.vae.config.patch_size) is not None:
+            pixels = unpatchify(pixels, patch_size=patch_size)
+        must_be_finite(pixels, "decoding", model)  # before the clamp, which makes numbers of infinities
         return pixels.clamp(-1.0, 1.0)
 
 

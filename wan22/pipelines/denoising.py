@@ -111,6 +111,7 @@ class _Watch:
     """Tells how far the steps have come, blocks of the current one included; shows previews; asks whether to stop."""
 
     def __init__(self, model: LoadedModel, pipeline: Any, reporter: Reporter) -> None:
+        self._model = model
         self.blocks = [block for expert in model.experts for block in expert.blocks]
         self._blocks_in_pass = len(model.experts[0].blocks)
         self._pipeline = pipeline
@@ -132,7 +133,7 @@ class _Watch:
 
     def step(self, pipeline: Any, index: int, timestep: Any, state: dict[str, Any]) -> dict[str, Any]:
         """A step has ended; the signature is that of diffusers' `callback_on_step_end`."""
-        must_be_finite(state["latents"], "denoising")  # at every step, since no later one can mend it
+        must_be_finite(state["latents"], "denoising", self._model)  # at every step, since no later one can mend it
         self._done, self._begun = index + 1, 0
         self._tell(self._done / self._steps, always=True)
         self._previews.offer(pipeline.scheduler.model_outputs[-1])  # clean latents, as this step foresees them

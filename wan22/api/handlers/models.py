@@ -10,9 +10,11 @@ from wan22.api.services import Services
 from wan22.api.views import View
 from wan22.errors import ModelCorrupt, ModelMissing, NotFound
 from wan22.models.loras.files import LoraFile
-from wan22.models.loras.fit import Transformer, family, fitting, transformer_of
+from wan22.models.loras.fit import Transformer, family, misfits, transformer_of
 from wan22.models.loras.folders import Lora
 from wan22.tasks import ModelType
+
+_CHECK = "check that it is a folder that the server's account may read."
 
 
 class LoraFileView(View):
@@ -33,6 +35,9 @@ class LoraView(View):
 
     name: str = Field(description="For `loras[].name`.")
     fits: tuple[ModelType, ...] = Field(description="Models whose weights in use it can be put on.")
+    misfits: dict[str, str] = Field(
+        description="Why not, for each other model that has weights; empty where `problem` says why for all."
+    )
     base_model: str | None = Field(
         description="What it was made for, by the width of its layers: A14B, 5B …; null: none of the real sizes."
     )
@@ -47,13 +52,20 @@ class LoraList(View):
 
     loras: tuple[LoraView, ...] = Field(description="By name.")
     folders: tuple[str, ...] = Field(description="Where they are looked for; put files there and ask again.")
+    problems: tuple[str, ...] = Field(
+        description="Folders that can't be read, with the cure: what is there is not in this list."
+    )
 
 
 def list_loras(services: Services) -> LoraList:
     """All that are on disk now; reads headers of new files."""
     known = _known(services)
     loras = tuple(_view(lora, known) for lora in services.loras.scan().values())
-    return LoraList(loras=loras, folders=tuple(str(folder) for folder in services.loras.folders))
+    return LoraList(
+        loras=loras,
+        folders=tuple(str(folder) for folder in services.loras.folders),
+        problems=tuple(_unread(folder, why) for folder, why in services.loras.unreadable().items()),
+    )
 
 
 def lora_at(services: Services, path: Path) -> LoraView:
@@ -64,6 +76,11 @@ def lora_at(services: Services, path: Path) -> LoraView:
     if lora is None:  # somebody took it away at once
         raise NotFound(f"{path.name} came in and is no longer there.", hint="Send it again.")
     return _view(lora, _known(services))
+
+
+def _unread(folder: Path, why: str) -> str:
+    name = str(folder).encode("utf-8", "replace").decode()  # a name on disk may be no text
+    return f"The folder {name} can't be read ({why}), and its LoRAs are missing here; {_CHECK}"
 
 
 def _known(services: Services) -> dict[str, Transformer]:
@@ -81,9 +98,11 @@ def _transformer(services: Services, model_type: ModelType) -> Transformer | Non
 
 def _view(lora: Lora, transformers: dict[str, Transformer]) -> LoraView:
     halves = {"high": lora.high, "low": lora.low, None: lora.single}
+    reasons = misfits(lora, transformers)
     return LoraView(
         name=lora.name,
-        fits=tuple(ModelType(name) for name in fitting(lora, transformers)),
+        fits=tuple(ModelType(name) for name in transformers if name not in reasons),
+        misfits={} if lora.problem else dict(reasons),
         base_model=family(lora),
         few_step=lora.few_step,
         files=tuple(_file(expert, file) for expert, file in halves.items() if file),

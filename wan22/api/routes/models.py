@@ -253,7 +253,8 @@ async def get_loras(services: Deps) -> LoraList:
     | manual.problems(400, 413, 415)
     | manual.problem(download_examples.TAKEN)
     | manual.wrong_parameter(download_examples.NO_LORA)
-    | manual.problems(507),
+    | manual.problems(507)
+    | manual.problem(download_examples.NO_LORA_FOLDER),
     openapi_extra=manual.upload(FIELD),
     dependencies=[Depends(only("replace"))],
     summary="Send a LoRA to the server",

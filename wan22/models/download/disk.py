@@ -65,13 +65,12 @@ def has_room(missing_bytes: int, free_bytes: int) -> bool:
     return missing_bytes == 0 or missing_bytes + SPARE_BYTES <= free_bytes
 
 
-def no_room(what: str, target: Path, *, missing_bytes: int, free_bytes: int, hint: str) -> DiskFull:
-    """The refusal of what has no room, with both figures."""
-    return DiskFull(
-        f"{what} needs {missing_bytes:,} bytes more in {target} and {SPARE_BYTES:,} to spare, and {free_bytes:,} "
-        "bytes are free there.",
-        hint=hint,
-    )
+def no_room(
+    what: str, target: Path, *, missing_bytes: int, free_bytes: int, hint: str, at_least: bool = False
+) -> DiskFull:
+    """The refusal of what has no room, with both figures; `at_least` where what is missing is not known to the byte."""
+    needed = f"{'at least ' if at_least else ''}{missing_bytes:,} bytes more in {target} and {SPARE_BYTES:,} to spare"
+    return DiskFull(f"{what} needs {needed}, and {free_bytes:,} bytes are free there.", hint=hint)
 
 
 class Room(Protocol):

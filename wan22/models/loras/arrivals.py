@@ -6,6 +6,7 @@ What the sender calls a file is cleaned by `names` and is never a path. Nothing 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import logging
 import os
@@ -17,7 +18,8 @@ from uuid import uuid4
 from wan22.errors import BodyTooLarge, DiskFull, InvalidRequest, ServerFault, WrongState
 from wan22.models import looks
 from wan22.models.download.disk import free_bytes, has_room, no_room, publish
-from wan22.models.loras.files import PICKLES, SUFFIX, read
+from wan22.models.loras.files import PICKLES, SUFFIX, LoraFile, read
+from wan22.models.loras.folders import Loras
 from wan22.models.loras.names import safe_name
 
 logger = logging.getLogger(__name__)
@@ -27,14 +29,17 @@ FIELD = "file"
 _UNDER_WAY = ".upload-"  # with the dot, so that no list has it
 _PICKLE = "is a pickle, which can run code when it is read, so that it never is; send the LoRA as a safetensors file"
 _NO_SAFETENSORS = "must be a .safetensors file"
+_NAMELESS = f"has no name before {SUFFIX}, and requests call a LoRA by that; name it, as my_lora{SUFFIX}"
 _FREE_SPACE = "Free space there, then send the file again."
 
 
 class Arrivals:
     """The folder that they come into. Every method may be called from any thread."""
 
-    def __init__(self, folder: Path, *, max_bytes: int) -> None:
+    def __init__(self, folder: Path, *, max_bytes: int, loras: Loras | None = None) -> None:
+        """`loras` are those that must keep their names."""
         self._folder = folder
+        self._loras = loras or Loras((folder,))
         self.max_bytes = max_bytes
         self._naming = threading.Lock()  # held from the look for a file of that name until the new one has it
 
@@ -43,13 +48,20 @@ class Arrivals:
         for path in self._folder.glob(f"{_UNDER_WAY}*"):
             _remove(path)
 
-    def refuse_what_does_not_fit(self, size_bytes: int) -> None:
-        """Raises BodyTooLarge and DiskFull for a size that is told beforehand."""
-        if size_bytes > self.max_bytes:
+    def refuse_what_does_not_fit(self, least_bytes: int) -> None:
+        """Raises BodyTooLarge and DiskFull for a size that is told beforehand, and which a file has at least."""
+        if least_bytes > self.max_bytes:
             raise self.too_large()
         free = free_bytes(self._folder)
-        if not has_room(size_bytes, free):
-            raise no_room("The LoRA", self._folder, missing_bytes=size_bytes, free_bytes=free, hint=_FREE_SPACE)
+        if not has_room(least_bytes, free):
+            raise no_room(
+                "The LoRA",
+                self._folder,
+                missing_bytes=least_bytes,
+                free_bytes=free,
+                hint=_FREE_SPACE,
+                at_least=True,
+            )
 
     def open(self, client_name: str, *, replace: bool) -> Arrival:
         """A file on its way. Raises InvalidRequest for a name of another kind, WrongState for one that is taken."""
@@ -69,16 +81,19 @@ class Arrivals:
         """The path that a new file is written to. Raises ServerFault."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            next(self._folder.iterdir(), None)  # else it would not be known which names are taken
         except OSError as error:
             raise self.fault(error) from error
         return self._folder / f"{_UNDER_WAY}{uuid4().hex}"
 
-    def name(self, part: Path, final: Path, *, replace: bool) -> None:
+    def name(self, file: LoraFile, final: Path, *, replace: bool) -> None:
         """Give a whole file its name. Raises WrongState, ServerFault."""
         with self._naming:
             self._check_free(final, replace)
+            final = self._taken(final) or final
+            self._check_names(dataclasses.replace(file, path=final.parent.resolve() / final.name))
             try:
-                publish(part, self._taken(final) or final)
+                publish(file.path, final)
             except OSError as error:
                 raise self.fault(error) from error
 
@@ -86,14 +101,21 @@ class Arrivals:
         """What a refusal of the system means."""
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return DiskFull(f"The disk of {self._folder} filled up while the LoRA came in.", hint=_FREE_SPACE)
+        taken = isinstance(error, (FileExistsError, NotADirectoryError))
+        cure = (
+            "Remove what stands in its place" if taken else "Check that the server's account may read and write there"
+        )
         return ServerFault(
-            f"The LoRA folder {self._folder} can't be written: {error.strerror or type(error).__name__}.",
-            hint="Check that the server's account may write there.",
+            f"The LoRA folder {self._folder} can't be used: {error.strerror or type(error).__name__}.",
+            hint=f"{cure}, then send the file again.",
         )
 
     def _stem(self, client_name: str) -> str:
         """The last part of what the sender calls the file, on whatever system, made safe."""
-        stem, suffix = os.path.splitext(re.split(r"[/\\]", client_name)[-1])  # noqa: PTH122 - a name and no path of ours
+        name = re.split(r"[/\\]", client_name)[-1]
+        if name.lower() == SUFFIX:
+            raise InvalidRequest.of(FIELD, _NAMELESS, client_name)
+        stem, suffix = os.path.splitext(name)  # noqa: PTH122 - a name and no path of ours
         if suffix.lower() in PICKLES:
             raise InvalidRequest.of(FIELD, _PICKLE, client_name)
         if suffix.lower() != SUFFIX:
@@ -105,6 +127,14 @@ class Arrivals:
             raise WrongState(
                 f"There is a LoRA file {taken.name} already.",
                 hint="Send it under another name, or with `?replace=true` to put it in the place of the old one.",
+            )
+
+    def _check_names(self, arrival: LoraFile) -> None:
+        if renamed := self._loras.renamed_by(arrival):
+            raise WrongState(
+                f"The LoRA {renamed.name} would lose its name to {arrival.path.name}, and requests that name it would "
+                "get this one.",
+                hint="Send it under another name.",
             )
 
     def _taken(self, final: Path) -> Path | None:
@@ -152,9 +182,10 @@ class Arrival:
             self._file.close()
         except OSError as error:
             raise self._arrivals.fault(error) from error
-        if problem := read(self._part).problem:
-            raise InvalidRequest.of(FIELD, f"can't be used as a LoRA. {problem}")
-        self._arrivals.name(self._part, self._final, replace=self._replace)
+        file = read(self._part)
+        if file.problem:
+            raise InvalidRequest.of(FIELD, f"can't be used as a LoRA. {file.problem}")
+        self._arrivals.name(file, self._final, replace=self._replace)
         logger.info("A LoRA came in: %s.", self._final.name, extra={"action": "lora.arrived", "size": self._size})
         return self._final
 

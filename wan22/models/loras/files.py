@@ -113,12 +113,14 @@ def read(path: Path) -> LoraFile:
             return LoraFile(path, problem="It is no regular file; remove it.")
         return _read(path, status.st_size, status.st_mtime_ns)
     except OSError as error:
-        return LoraFile(path, problem=f"It can't be opened ({error.strerror}); let the server's user read it.")
+        why = error.strerror or type(error).__name__
+        return LoraFile(path, problem=f"It can't be opened ({why}); let the server's account read it.")
 
 
 @lru_cache(maxsize=1024)  # every listing asks, and a header is a few hundred kB
 def _read(path: Path, size_bytes: int, _changed_ns: int) -> LoraFile:
     """As long as size and time stay. What the system refuses raises OSError, and so is asked for again."""
+    path.open("rb").close()  # safetensors says of a file that may not be read that there is none
     try:
         with safe_open(path, framework="numpy") as file:
             keys = file.keys()

@@ -82,9 +82,10 @@ def fits(lora: Lora, transformer: Transformer) -> str | None:
     return next((reason for reason in reasons if reason), None)
 
 
-def fitting(lora: Lora, models: Mapping[str, Transformer]) -> tuple[str, ...]:
-    """Which of the models it fits, by their keys."""
-    return tuple(name for name, transformer in models.items() if fits(lora, transformer) is None)
+def misfits(lora: Lora, models: Mapping[str, Transformer]) -> Mapping[str, str]:
+    """Which of the models it does not fit, by their keys, and why."""
+    reasons = ((name, fits(lora, transformer)) for name, transformer in models.items())
+    return {name: reason for name, reason in reasons if reason}
 
 
 def _misfit(file: LoraFile, transformer: Transformer) -> str | None:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Literal
 
@@ -116,31 +115,25 @@ def _cut(name: str) -> str:
 
 
 def wishes(place: tuple[str, ...], path: Path) -> tuple[str, ...]:
-    """Names for what is at `place`, the wanted one first; the last differs for every path."""
+    """Names for what is at `place`, the wanted one first; the last has a suffix that differs for every path."""
     stem, folder = place[-1], place[-2] if len(place) > 1 else ""
     plain = safe_name(folder if folder and safe_name(stem).lower() in _GENERIC else stem)
     digest = sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:8]
     return plain, safe_name(f"{folder}_{stem}" if folder else stem), f"{plain[: MAX_NAME - 9]}-{digest}"
 
 
-def distinct(wanted: Sequence[tuple[str, ...]], taken: set[str]) -> list[str]:
-    """One name for each, of what it wishes; no two are equal, in whatever case. `taken` gets them, casefolded.
+def distinct(wanted: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """One name for each, of what it wishes; no two are equal, in whatever case.
 
-    Of those that wish for the same, none gets it: with a name that comes and goes with another file, the same request
-    would one day mean another LoRA.
+    Each chooses in its turn and knows only of those before it: what comes later takes no name from anything, neither
+    the first that was wished for nor one with a suffix.
     """
-    names: dict[int, str] = {}
-    for choice in range(len(wanted[0]) if wanted else 0):
-        wish = {n: one[choice] for n, one in enumerate(wanted) if n not in names}
-        times = Counter(name.casefold() for name in wish.values())
-        got = {n: name for n, name in wish.items() if times[name.casefold()] == 1 and name.casefold() not in taken}
-        taken.update(name.casefold() for name in got.values())
-        names |= got
-    for n in range(len(wanted)):
-        if n not in names:
-            names[n] = next(name for i in count(2) if (name := f"{wanted[n][-1]}-{i}").casefold() not in taken)
-            taken.add(names[n].casefold())
-    return [names[n] for n in range(len(wanted))]
+    taken: set[str] = set()
+    for one in wanted:
+        numbered = (f"{one[-1]}-{number}" for number in count(2))
+        name = next(name for name in chain(one, numbered) if name.casefold() not in taken)
+        taken.add(name.casefold())
+        yield name
 
 
 def _options(place: tuple[str, ...]) -> Iterator[Sight]:

@@ -14,6 +14,9 @@ from wan22.tasks import Choice, LoraUse
 EXPERTS: dict[int, tuple[Expert | None, ...]] = {1: (None,), 2: ("high", "low")}
 """Whose LoRA goes on a model's transformers, in their order, by how many there are."""
 
+_GONE = "Put the file back where it was, or name one of `GET /api/v1/models/loras`, then send the request again."
+_BROKEN = "Mend the LoRA's file or put it there anew, then send the request again."
+
 
 def errors_of(uses: Sequence[LoraUse], loras: Loras, transformer: Transformer) -> Iterator[FieldError]:
     """At most one for each LoRA, ending in its cure."""
@@ -41,9 +44,10 @@ def choice_of(use: LoraUse, lora: Lora, transformer: Transformer) -> Choice:
 def files_of(use: LoraUse, loras: Loras, experts: int) -> Iterator[tuple[int, LoraFile, float]]:
     """Number of the transformer, file and weight. Raises ModelMissing if the LoRA has gone since it was asked for."""
     lora = loras.find(use.name)
-    if lora is None or lora.problem:
-        why = lora.problem if lora else "Put its file there again."
-        raise ModelMissing(f"The LoRA {use.name} can't be used any more. {why}")
+    if lora is None:
+        raise ModelMissing(f"There is no LoRA {use.name} any more: its file was moved, renamed or removed.", hint=_GONE)
+    if lora.problem:
+        raise ModelMissing(f"The LoRA {use.name} can't be used any more. {lora.problem}", hint=_BROKEN)
     for number, (expert, weight) in enumerate(zip(EXPERTS[experts], use.weights(experts), strict=True)):
         if file := lora.for_expert(expert):
             yield number, file, weight
