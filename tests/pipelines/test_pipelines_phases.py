@@ -42,9 +42,11 @@ def test_any_prompt_has_the_same_shape(models, prompt) -> None:
 
 def test_places_after_the_prompt_are_zero(models) -> None:
     """As in diffusers: the transformers attend to them."""
-    text = encode_text(models(T2V), ask(T2V, prompt="a red circle"), Recorder())
-    assert text.prompt[0, :4].any(dim=1).all()
-    assert not text.prompt[0, 4:].any()
+    said = "a red circle moving right on a blue background"
+    words = len(said.split()) + 1  # and the end
+    text = encode_text(models(T2V), ask(T2V, prompt=said), Recorder())
+    assert text.prompt[0, :words].any(dim=1).all()
+    assert not text.prompt[0, words:].any()
 
 
 @pytest.mark.parametrize(("images", "given_frames"), [((PICTURE,), [0]), ((PICTURE, LAST_PICTURE), [0, FRAMES - 1])])

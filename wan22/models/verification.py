@@ -80,9 +80,9 @@ class Verification:
             if fault := self._fault_of(file):
                 self.wrong += (WrongFile(file.path, fault),)
             self._meter.file(file.path, "failed" if fault else "done", file.size)
-        self._meter.enter("done")
         if self._is_kept:
             keep_check(self._folder, self.wrong, quick=self._quick)
+        self._meter.enter("done")  # last: who sees that asks for what was kept
 
     def is_unchanged(self, file: WrongFile) -> bool:
         """Whether it was not written to since it was judged."""

@@ -79,7 +79,7 @@ class Orchestrator:
                 if rung is None:
                     raise
             except ModelCorrupt:
-                self._residency.unload(task.request.model_type.value)
+                self._drop_damaged()
                 raise
             # outside of the handler, whose error keeps the frames of the run, and with them what did not fit
             self._residency.close()
@@ -109,9 +109,14 @@ class Orchestrator:
         try:
             resident.model.bring_text_encoder(reporter)
         except ModelCorrupt:
-            self._residency.unload(model_type.value)
+            self._drop_damaged()
             raise
         return resident
+
+    def _drop_damaged(self) -> None:
+        for resident in self._residency.residents():
+            if resident.model.is_damaged:
+                self._residency.drop(resident.key)
 
     def _make(self, model: LoadedModel, task: Task, fence: int, reporter: RunReporter) -> tuple[Artifact, ...]:
         request, render = task.request, task.plan.render

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from wan22.errors import ModelCorrupt
 from wan22.pipelines.preview import PreviewMap
 from wan22.tasks import ModelType, Reporter
 
@@ -24,6 +25,7 @@ class LoadedModel:
     preview_map: PreviewMap | None = field(repr=False)  # how latents look, roughly; None where the VAE allows none
     text_stamp: str  # another one where the same prompt may be embedded otherwise
     read_text_encoder: Callable[[Reporter], Any] = field(repr=False)
+    is_damaged: bool = False  # it turned out when the text encoder was to be read
 
     @property
     def pipeline(self) -> Any:
@@ -46,7 +48,11 @@ class LoadedModel:
         Raises ModelCorrupt, OutOfMemory, and Cancelled by the reporter.
         """
         if self.pipeline.text_encoder is None:
-            encoder = self.read_text_encoder(reporter)
+            try:
+                encoder = self.read_text_encoder(reporter)
+            except ModelCorrupt:
+                self.is_damaged = True
+                raise
             for pipeline in filter(None, (self.text, self.image)):
                 pipeline.register_modules(text_encoder=encoder)
 
