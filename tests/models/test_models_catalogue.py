@@ -35,7 +35,7 @@ def test_every_default_can_be_rendered_as_it_is(model_type: ModelType) -> None:
 @pytest.mark.parametrize("model_type", ModelType)
 def test_demo_weights_have_defaults_of_their_own(model_type: ModelType) -> None:
     spec = SPECS[model_type]
-    assert spec.demo_defaults.steps == (10 if model_type is T2V else 16)
+    assert spec.demo_defaults.steps == {T2V: 10, I2V: 12, TI2V: 16}[model_type]
     assert spec.demo_defaults.flow_shift == (5.0 if model_type is TI2V else 3.0)
     guidance = {T2V: (4.0, 3.0), I2V: (3.5, 2.0), TI2V: (3.0, None)}
     assert (spec.demo_defaults.guidance_scale, spec.demo_defaults.guidance_scale_2) == guidance[model_type]
