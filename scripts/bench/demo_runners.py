@@ -24,7 +24,7 @@ from wan22.pipelines.phases import decode, denoise, encode_text
 from wan22.settings import DeviceSettings, ModelsSettings
 from wan22.tasks import Draft, Phase
 
-CACHE_THRESHOLD = 0.05
+CACHE_THRESHOLD = 0.03
 
 
 @dataclass(frozen=True)
