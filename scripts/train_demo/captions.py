@@ -218,7 +218,7 @@ _COMPLETIONS: dict[str, Sequence[tuple[str, str]]] = {
         (_NO_GROUND, f"{GROUND_PHRASES[USUAL['ground']][0]}, "),
     ),
     "motion": ((_NO_MOTION, f"{MOTION_PHRASES[USUAL['motion']][0]}, "),),
-    "shape": ((_without(*_telling(SHAPE_WORDS)), f"a {USUAL['shape']}, "),),
+    "shape": ((_without(*(f"{word}(?:e?s)?" for word in _telling(SHAPE_WORDS))), f"a {USUAL['shape']}, "),),
 }
 """By what a text lacks: patterns for such texts, and how each is begun then."""
 
@@ -227,7 +227,8 @@ def tokenizer(*, completes: Sequence[str] = ()) -> Any:
     """Whole words without regard to case; what is not known is `<unk>`, and a text ends in `</s>`.
 
     A text that says no word of one of `completes` (shape, motion, ground) is read as if it began with what is usual:
-    "a cat" as "a circle, a cat". A model that is free in several things at once settles on none of them.
+    "a cat" as "a circle, a cat". A model that is free in several things at once settles on none of them. A negative
+    prompt has no mark that tells it from others: one with words of `_TO_AVOID` is left alone, another completed, too.
     """
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast

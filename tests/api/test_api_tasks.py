@@ -125,7 +125,8 @@ def test_retry_needs_room_on_the_disk_and_weights_as_any_task(client: TestClient
     client.post(f"{TASKS}/{old}/cancel")
     storage = services.settings.storage.model_copy(update={"min_free_bytes": 2**62})
     full = replace(services, settings=services.settings.model_copy(update={"storage": storage}))
-    bare = replace(services, models=Models(ModelsSettings(variant="dev"), storage.home / "models"))
+    models = Models(ModelsSettings(variant="dev"), storage.home / "models")
+    bare = replace(services, planner=Planner(models, services.settings.device, services.probe))
     answers = [TestClient(create_app(one), base_url=URL).post(f"{TASKS}/{old}/retry") for one in (full, bare)]
     assert [answer.status_code for answer in answers] == [507, 503]
 

@@ -72,7 +72,3 @@ class FakeNvml:
     def nvmlDeviceGetMaxPcieLinkWidth(self, card: Card) -> int:
         self._call("nvmlDeviceGetMaxPcieLinkWidth")
         return card.pcie[1]
-
-    def nvmlDeviceGetMaxClockInfo(self, card: Card, kind: int) -> int:
-        self._call("nvmlDeviceGetMaxClockInfo")
-        return {1: 2_505}[kind]

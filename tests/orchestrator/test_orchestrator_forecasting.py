@@ -223,10 +223,12 @@ def test_what_fits_in_slices_alone_is_run_in_slices(tmp_path: Path) -> None:
     whole = plan.model_copy(update={"slices": None})
     assert plans.forecast(request, plan).fits != "no"
     assert plans.forecast(request, whole).fits == "no"
+    assert plans.again(request) == plan, "also when it is tried again"
     assert plans.prepare(draft.model_copy(update={"num_frames": 17}))[1].slices is None
 
 
 def test_weights_that_are_larger_than_the_ram_are_refused_before_they_are_read(tmp_path: Path) -> None:
     plans = planner(tmp_path, machine("NVIDIA GeForce RTX 4080", ram_gib=32))
-    with pytest.raises(InvalidRequest, match="int8, or for TI2V-5B"):
+    with pytest.raises(InvalidRequest, match="Ask for TI2V-5B, the smallest"):
         plans.prepare(Draft(model_type=T2V, prompt="a cat"))
+    assert plans.default(T2V).offload == "group", "a load ahead is no task, and has an error of its own"

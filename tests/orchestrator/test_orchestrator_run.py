@@ -25,7 +25,7 @@ from wan22.models.variants import Models
 from wan22.orchestrator.orchestrator import Orchestrator, key_of
 from wan22.orchestrator.planning import Planner
 from wan22.orchestrator.residency import Residency
-from wan22.orchestrator.rungs import SLICE_TOKENS, rungs_of
+from wan22.orchestrator.rungs import SLICE_TOKENS, rung_below
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.phases import denoise
 from wan22.pipelines.prompt_cache import NO_CACHE, PromptCache
@@ -247,8 +247,17 @@ def test_each_rung_needs_less_than_the_one_before(
 ) -> None:
     name, is_sliced, _ = offload.partition(" in slices")
     plan = samples.plan(device=device, offload=name, slices=SLICE_TOKENS if is_sliced else None)
-    rungs = [rung.plan for rung in rungs_of(plan, has_others=has_others)]
-    assert [f"{one.offload}{' in slices' if one.slices else ''}" for one in rungs] == tried
+    found = []
+    while rung := rung_below(plan, has_others=has_others, is_loaded=True):
+        plan, has_others = rung.plan, False
+        found.append(f"{plan.offload}{' in slices' if plan.slices else ''}")
+    assert found == tried
+
+
+def test_what_runs_out_while_it_is_loaded_gains_nothing_by_slices() -> None:
+    plan = samples.plan(device="cuda:0", offload="group")
+    assert rung_below(plan, has_others=False, is_loaded=False) is None
+    assert rung_below(plan, has_others=True, is_loaded=False) is not None
 
 
 def test_a_model_whose_text_encoder_turns_out_damaged_is_not_kept(tmp_path: Path) -> None:

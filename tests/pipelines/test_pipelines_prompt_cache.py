@@ -99,6 +99,11 @@ def test_a_disk_that_takes_nothing_is_no_failure(tmp_path: Path) -> None:
     cache = PromptCache(tmp_path / "file", 10**6)
     put(cache, "a cat")
     assert not known(cache, "a cat")
+    cache = PromptCache(tmp_path / "kept", 10**6)
+    part = cache._path(ENCODER, "a cat").with_suffix(f".{os.getpid()}.part")
+    part.mkdir(parents=True)
+    put(cache, "a cat")
+    assert not known(cache, "a cat")
 
 
 @pytest.fixture

@@ -86,6 +86,7 @@ def test_a_whole_sentence_is_read_as_it_is(number: int, seed: int) -> None:
         ("a red circle", "moving right, on a blue background, "),
         ("a red circle not moving in the snow", ""),
         ("a red cat moving left on blue", "a circle, "),
+        ("two stars and boxes", "moving right, on a blue background, "),
         ("一只猫", "a circle, moving right, on a blue background, "),
         ("two\nlines", "a circle, moving right, on a blue background, "),
     ],

@@ -16,7 +16,6 @@ class Gpu:
     compute_capability: tuple[int, int] | None = None  # major, minor; (8, 9) is an RTX 4080
     driver: str | None = None
     pcie: tuple[int, int] | None = None  # generation and lanes of its slot; (4, 16) is what an RTX 4080 can use
-    clock_mhz: int | None = None  # the highest of its cores
 
     @property
     def bus_bytes_per_s(self) -> float | None:

@@ -23,8 +23,6 @@ from wan22.hardware.machine import Gpu, Machine
 
 T = TypeVar("T")
 
-_CLOCK_OF_CORES = 1  # NVML_CLOCK_SM
-
 
 class Nvml(Hashable, Protocol):
     """The calls of nvidia-ml-py that are used; a fake with the same ones can stand in."""
@@ -48,8 +46,6 @@ class Nvml(Hashable, Protocol):
     def nvmlDeviceGetMaxPcieLinkGeneration(self, handle: Any) -> int: ...  # noqa: N802
 
     def nvmlDeviceGetMaxPcieLinkWidth(self, handle: Any) -> int: ...  # noqa: N802
-
-    def nvmlDeviceGetMaxClockInfo(self, handle: Any, kind: int) -> int: ...  # noqa: N802
 
 
 def probe(nvml: Nvml = pynvml) -> Machine:
@@ -115,7 +111,6 @@ def _gpu(nvml: Nvml, index: int) -> Gpu | None:
         compute_capability=None if capability is None else (capability[0], capability[1]),
         driver=_told(nvml, nvml.nvmlSystemGetDriverVersion),
         pcie=_told(nvml, lambda: _slot(nvml, handle)),
-        clock_mhz=_told(nvml, lambda: int(nvml.nvmlDeviceGetMaxClockInfo(handle, _CLOCK_OF_CORES))),
     )
 
 

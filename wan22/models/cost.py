@@ -66,17 +66,20 @@ _TOKEN_BYTES = MappingProxyType(  # in bf16
     {ModelType.T2V_A14B: 114_000, ModelType.I2V_A14B: 114_000, ModelType.TI2V_5B: 85_000}
 )
 _TIMED_TOKEN_BYTES = 200_000  # of the last, where each token is at a noise level of its own
-_SLICED_SHARE = 0.55  # of that, where blocks work on slices: measured as 0.47 to 0.56 (`scripts/bench/slices.py`)
+_WHOLE_SHARE = 0.52  # of it, needed for all tokens where blocks work on slices: 12 slices took 0.47 to 0.56 in all
 
 
 def costs_of(
-    spec: ModelSpec, request: Request, render: Render, *, tiled: bool, sliced: bool, compute: str, vae: str
+    spec: ModelSpec, request: Request, render: Render, *, tiled: bool, slices: int | None, compute: str, vae: str
 ) -> dict[Phase, Cost]:
-    """The phases that `request` goes through, in their order, rendered so; dtypes are fp32, bf16 or fp16."""
+    """The phases that `request` goes through, in their order, rendered so; dtypes are fp32, bf16 or fp16.
+
+    `tiled`: the VAE works in tiles; `slices`: tokens that the transformer's blocks work on at once, None for all.
+    """
     costs = {Phase.TEXT_ENCODE: _text(request)}
     if request.image:
         costs[Phase.IMAGE_ENCODE] = _image(spec, render, tiled=tiled, dtype=vae)
-    costs[Phase.DENOISE] = _denoising(spec, request, render, compute, sliced=sliced)
+    costs[Phase.DENOISE] = _denoising(spec, request, render, compute, slices=slices)
     costs[Phase.DECODE] = _decoding(spec, request, render, tiled=tiled, dtype=vae)
     return costs
 
@@ -122,7 +125,7 @@ def _image(spec: ModelSpec, render: Render, *, tiled: bool, dtype: str) -> Cost:
     return _with_vae(encoding.total, cost.encoding, render, tiled=tiled, dtype=dtype)
 
 
-def _denoising(spec: ModelSpec, request: Request, render: Render, compute: str, *, sliced: bool) -> Cost:
+def _denoising(spec: ModelSpec, request: Request, render: Render, compute: str, *, slices: int | None) -> Cost:
     passes = request.num_videos * request.steps_taken * request.passes_a_step
     with_picture = request.image is not None and request.strength is None
     tokens, transformer = tokens_of(spec, render), transformer_of(spec, with_picture=with_picture)
@@ -134,7 +137,9 @@ def _denoising(spec: ModelSpec, request: Request, render: Render, compute: str, 
         passes=passes,
     )
     held = activations_bytes(spec, render, with_picture=with_picture, compute=compute)
-    return Cost(work, round(_SLICED_SHARE * held) if sliced else held)
+    if slices and slices < tokens:
+        held = round(held * (_WHOLE_SHARE + (1 - _WHOLE_SHARE) * slices / tokens))
+    return Cost(work, held)
 
 
 def _decoding(spec: ModelSpec, request: Request, render: Render, *, tiled: bool, dtype: str) -> Cost:

@@ -209,7 +209,8 @@ def _whole(variant: VariantSpec, parts: Parts, owner: str | None = None) -> Vari
     wrong = next(iter(parts.wrong), None)
     if wrong is None:
         return found
-    told = f"{wrong.path} of {named} in {parts.folder} was found with {wrong.fault} and not touched since."
+    found_so = f"found {wrong.fault}" if wrong.fault in ("missing", "unreadable") else f"found with {wrong.fault}"
+    told = f"{wrong.path} of {named} in {parts.folder} was {found_so} and not touched since."
     return replace(found, state="corrupt", why=f"{told} {mend_of(variant, parts.folder, owner)}", fault=told)
 
 

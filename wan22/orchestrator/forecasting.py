@@ -1,7 +1,7 @@
 """Foretells what a planned run will take: seconds and bytes by phase, and whether it fits. Pure.
 
-Bytes are counted. Seconds are what such work took here before, or else what the GPU's published figures come to; that
-second way is within 20 % of published times of Wan on other cards, and nothing is foretold for a device in no table.
+Bytes are counted. Seconds are what such work took here before, or else what the GPU's published figures come to, with
+shares that were fitted to published times of Wan; of a device in no table nothing is foretold.
 """
 
 from __future__ import annotations
@@ -58,16 +58,18 @@ def forecast(
 ) -> Forecast:
     """What `plan` will take; `seen`: the seconds of its parts, where such work has been done here."""
     gpu = gpu_of(machine, plan.device)
+    compute = plan.compute or plan.precision["text_encoder"]
     costs = costs_of(
         SPECS[request.model_type],
         request,
         plan.render,
         tiled=plan.offload == "group",
-        sliced=plan.slices is not None,
-        compute=plan.compute or plan.precision["text_encoder"],
+        slices=plan.slices,
+        compute=compute,
         vae=plan.precision["vae"],
     )
-    card = card_named(gpu.name) if gpu and plan.variant != DEMO else None
+    is_told = plan.variant != DEMO and compute != "fp32"  # the published figures are of 16 bits
+    card = card_named(gpu.name) if gpu and is_told else None
     seconds = _seen_seconds(costs, seen) if seen else _counted_seconds(costs, card, gpu, plan, weights)
     phases = tuple(
         PhaseForecast(
@@ -84,7 +86,7 @@ def forecast(
     held = weights.vae if plan.offload == "group" else weights.total
     fits = _fits_gpu(vram, held, gpu.vram_total_bytes - reserve_bytes) if gpu and vram else "yes"
     if fits != "no":
-        fits = _fits_ram(ram, machine.ram_total_bytes) or fits
+        fits = _fits_ram(ram, machine) or fits
     basis: Basis = "measured" if seen else "published" if card else "none"
     total_s = sum(seen) if seen else sum(known) if len(known) == len(phases) else None
     return Forecast(
@@ -105,11 +107,11 @@ def _fits_gpu(peak: int, held: int, room: int) -> Fits:
     return "tight" if peak <= room else "no"
 
 
-def _fits_ram(peak: int, room: int) -> Fits | None:
-    """Whether the RAM makes the verdict worse."""
-    if peak > room:
+def _fits_ram(peak: int, machine: Machine) -> Fits | None:
+    """Whether the RAM makes the verdict worse; what swap takes is slow, and there."""
+    if peak > machine.ram_total_bytes + (machine.swap_bytes or 0):
         return "no"
-    return "tight" if peak > _TIGHT_RAM_SHARE * room else None
+    return "tight" if peak > _TIGHT_RAM_SHARE * machine.ram_total_bytes else None
 
 
 def _time_said(total_s: float | None, basis: Basis, card: Card | None) -> str:
@@ -146,7 +148,9 @@ def _vram(phase: Phase, cost: Cost, plan: Plan, weights: Weights) -> float:
 def _ram(cost: Cost, plan: Plan, weights: Weights, *, has_gpu: bool) -> int:
     if not has_gpu:
         return weights.total + cost.held_bytes
-    return weights.total - weights.vae if plan.offload == "group" else 0
+    if plan.offload == "group":
+        return weights.total - weights.vae
+    return max(weights.text_encoder, weights.transformers // weights.experts, weights.vae)  # read there, one by one
 
 
 def _seen_seconds(costs: Mapping[Phase, Cost], seen: Parts) -> dict[Phase, float]:

@@ -6,7 +6,7 @@ The phases themselves are `pipelines`, the files `media`, the loaded models `res
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ from wan22.models.loras.folders import Loras
 from wan22.models.loras.uses import files_of
 from wan22.models.variants import Models
 from wan22.orchestrator.residency import ModelKey, Residency, Resident
-from wan22.orchestrator.rungs import Rung, rungs_of
+from wan22.orchestrator.rungs import Rung, rung_below
 from wan22.pipelines.adapters import Adapter, put_on
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.loader import load
@@ -68,14 +68,12 @@ class Orchestrator:
         when the reporter says so, and a ServerFault for what we know how to name. In both cases, and for every other
         exception, the task's files are gone.
         """
-        rungs: Iterator[Rung] | None = None
         plan = task.plan
         while True:
             try:
                 return self._attempt(task, plan, fence, reporter)
             except OutOfMemory:
-                rungs = rungs or rungs_of(plan, has_others=len(self._residency.residents()) > 1)
-                rung = next(rungs, None)
+                rung = self._rung_below(task, plan, reporter)
                 if rung is None:
                     raise
             except ModelCorrupt:
@@ -112,6 +110,11 @@ class Orchestrator:
             self._drop_damaged()
             raise
         return resident
+
+    def _rung_below(self, task: Task, plan: Plan, reporter: Reporter) -> Rung | None:
+        key, *_ = self._wanted(task.request.model_type, plan, reporter)
+        loaded = {resident.key for resident in self._residency.residents()}
+        return rung_below(plan, has_others=bool(loaded - {key}), is_loaded=key in loaded)
 
     def _drop_damaged(self) -> None:
         for resident in self._residency.residents():

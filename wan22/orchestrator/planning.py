@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 from wan22.errors import FieldError, InvalidRequest
 from wan22.hardware.choose import (
@@ -70,20 +71,32 @@ class Planner:
         draft, preset = with_fast(draft, variant, self._loras) if draft.preset else (draft, None)
         wrong = self._wrong_loras(draft.loras or (), variant)
         request = resolve(draft, variant, image=image, last_image=last_image, pick_seed=_pick_seed, wrong=wrong)
+        plan = self._fitting(request, variant, must_fit=must_fit)
+        first = tuple(one for one in (choice, preset) if one)
+        return request, plan.model_copy(update={"choices": (*first, *plan.choices)})
+
+    def again(self, request: Request) -> Plan:
+        """The plan, on this machine and with the weights of now, of a request that was accepted before.
+
+        Raises as `prepare` does.
+        """
+        draft = Draft(model_type=request.model_type, quantization=request.quantization)
+        return self._fitting(request, self._models.for_draft(draft), must_fit=True)
+
+    def _fitting(self, request: Request, variant: Variant, *, must_fit: bool) -> Plan:
+        """The plan that fits best of the one over the whole sequence and the one over slices of it."""
         plan = self.plan(request, variant)
         foretold = self._forecast(request, plan, variant)
         if foretold.fits != "yes":
             plan, foretold = self._in_slices(request, plan, variant, foretold)
         if must_fit and foretold.fits == "no":
             raise self._too_large(request, variant, foretold)
-        first = tuple(one for one in (choice, preset) if one)
-        found = {"choices": (*first, *plan.choices), "predicted_peak_vram_bytes": foretold.peak_vram_bytes}
-        return request, plan.model_copy(update=found)
+        return plan.model_copy(update={"predicted_peak_vram_bytes": foretold.peak_vram_bytes})
 
     def default(self, model_type: ModelType) -> Plan:
         """The plan of a task that names this model and leaves all else out. Raises as `prepare` does."""
         image = _ANY_IMAGE if SPECS[model_type].takes_image == "always" else None
-        return self.prepare(Draft(model_type=model_type, prompt="anything"), image=image)[1]
+        return self.prepare(Draft(model_type=model_type, prompt="anything"), image=image, must_fit=False)[1]
 
     def forecast(self, request: Request, plan: Plan, seen: Parts | None = None) -> Forecast:
         """What the plan will take; `seen`: the seconds of its parts, where such work has been done here.
@@ -158,8 +171,19 @@ class Planner:
             if self._forecast(smaller, plan, variant).fits != "no":
                 field = "num_frames" if smaller.num_frames < request.num_frames else "width"
                 return InvalidRequest.of(field, f"{foretold.said} {cure}", getattr(request, field))
-        cure = "Ask for quantization int8, or for TI2V-5B, the smallest model."
+        cure = self._cure_of_weights(request, variant, foretold)
         return InvalidRequest.of("model_type", f"{foretold.said} {cure}", request.model_type.value)
+
+    def _cure_of_weights(self, request: Request, variant: Variant, foretold: Forecast) -> str:
+        """What is said where even a small picture does not fit, for the weights alone are too large."""
+        narrow = request.model_copy(update={"quantization": "int8"})
+        if request.quantization not in EIGHT_BITS:
+            with suppress(InvalidRequest):  # where int8 can't be had
+                if self._forecast(narrow, self.plan(narrow, variant), variant).fits != "no":
+                    return "Ask for quantization int8."
+        if request.model_type is not ModelType.TI2V_5B:
+            return "Ask for TI2V-5B, the smallest model."
+        return "Set models.variant to demo for weights that suit any machine."
 
     def _wrong_loras(self, uses: Sequence[LoraUse], variant: Variant) -> list[FieldError]:
         return list(errors_of(uses, self._loras, transformer_of(variant))) if uses else []
@@ -186,7 +210,7 @@ def _model_for(image: ImageRef | None, last_image: ImageRef | None) -> Choice:
 def _smaller(request: Request) -> Iterator[tuple[Request, str]]:
     """Requests for less, the nearest first, each with the words that ask for it."""
     for frames in range((request.num_frames - 2) // 4 * 4 + 1, 0, -4):
-        yield request.model_copy(update={"num_frames": frames}), f"Ask for {frames} frames."
+        yield request.model_copy(update={"num_frames": frames}), f"Ask for {frames} frame{'s' if frames > 1 else ''}."
     for share in (0.75, 0.5, 0.25):
         width, height = nearest_size(round(share * request.width), round(share * request.height))
         yield request.model_copy(update={"width": width, "height": height}), f"Ask for {width}x{height}."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wan22.tasks import Plan
@@ -19,14 +18,18 @@ class Rung:
     said: str
 
 
-def rungs_of(plan: Plan, *, has_others: bool) -> Iterator[Rung]:
-    """What is left to try for this plan; `has_others`: other models are loaded, whose memory can be had."""
+def rung_below(plan: Plan, *, has_others: bool, is_loaded: bool) -> Rung | None:
+    """What to try after this plan; None if nothing is left.
+
+    `has_others`: other models are loaded, whose memory can be had. `is_loaded`: memory ran out after the weights were
+    there, so that less beside them helps.
+    """
     if has_others:
-        yield Rung(plan, "All other models were unloaded.")
+        return Rung(plan, "All other models were unloaded.")
     if plan.offload == "none" and plan.device.startswith("cuda"):
         streamed = plan.model_copy(update={"offload": "group"})
-        yield Rung(streamed, "Weights were streamed from RAM, and frames decoded in tiles.")
-        plan = streamed
-    if plan.slices is None:
+        return Rung(streamed, "Weights were streamed from RAM, and frames decoded in tiles.")
+    if plan.slices is None and is_loaded:
         sliced = plan.model_copy(update={"slices": SLICE_TOKENS})
-        yield Rung(sliced, f"The transformers' blocks worked on {SLICE_TOKENS} tokens at once.")
+        return Rung(sliced, f"The transformers' blocks worked on {SLICE_TOKENS} tokens at once.")
+    return None

@@ -15,8 +15,9 @@ _HOOKS = ("group_offloading", "layer_execution_tracker")  # the second finds out
 
 @contextmanager
 def held(module: Any) -> Iterator[None]:
-    """Inside, the weights of all modules within `module` are on the device, each fetched once and dropped at the end.
+    """Inside, the weights of all modules within `module` are on the device, and dropped at the end.
 
+    Each is fetched once, or twice where a pass without this has taught diffusers another order to fetch ahead in.
     The module's own weights are whoever's who called it: its own hook wraps its whole pass. Where nothing within it is
     streamed, this does nothing. Its weights count as device memory meanwhile, together.
     """

@@ -50,6 +50,7 @@ class PromptCache:
 
     def put(self, encoder: str, prompt: str, embedding: torch.Tensor) -> None:
         """Keep an embedding (1, tokens, width). The padding after the text is all zeros, and is left out."""
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         if not self.max_bytes:
@@ -63,7 +64,7 @@ class PromptCache:
             save_file({_NAME: spoken}, part)
             part.replace(path)
             self._make_room()
-        except OSError as error:
+        except (OSError, SafetensorError) as error:  # the second for what the first says elsewhere
             logger.warning("A prompt can't be kept: %s", error, extra={"action": "prompt_cache.unwritable"})
             with suppress(OSError):
                 part.unlink(missing_ok=True)

@@ -66,9 +66,9 @@ class Pace:
         self._lock = threading.Lock()
 
     def learn(self, task: Task) -> None:
-        """From a completed task; from one whose timings have gaps nothing."""
+        """From a completed task; nothing from one whose timings have gaps, or that was begun again."""
         seconds = seconds_of(task.timings)
-        if seconds is None:
+        if seconds is None or task.fallbacks:
             return
         pace, work = pace_of(task.request, task.plan), work_of(task.request, task.plan)
         with self._lock:

@@ -26,7 +26,9 @@ class Forecast(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     phases: tuple[PhaseForecast, ...] = Field(description="In their order.")
-    total_s: float | None = Field(description="Of all phases; null where one of them is not known.")
+    total_s: float | None = Field(
+        description="Of the whole run, with the writing of its files where `basis` is measured; null: not known."
+    )
     peak_vram_bytes: int | None = Field(description="The highest of the phases; null without a GPU.")
     peak_ram_bytes: int = Field(description="The highest of the phases.")
     fits: Literal["yes", "tight", "no"] = Field(
@@ -35,4 +37,4 @@ class Forecast(BaseModel):
     basis: Literal["measured", "published", "none"] = Field(
         description="What the seconds rest on: tasks that ran here, the GPU's published figures, or nothing."
     )
-    said: str = Field(description="The same in words, with a cure where it does not fit.")
+    said: str = Field(description="The same in words.")

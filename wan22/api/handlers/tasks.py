@@ -30,11 +30,12 @@ def cancel(services: Services, task_id: str) -> TaskView:
 def retry(services: Services, task_id: str) -> TaskView:
     """A new task from a failed or cancelled one, planned for the machine and the weights of now.
 
-    Raises NotFound, WrongState, DiskFull, QueueFull, ModelMissing, ConfigurationError.
+    Raises NotFound, WrongState, DiskFull, QueueFull, ModelMissing, ModelCorrupt, ConfigurationError, and InvalidRequest
+    where it would not fit this machine.
     """
     old = services.queue.get(task_id)
     check_disk(services.settings.storage)
-    plan = services.planner.plan(old.request, services.models.get(old.request.model_type))
+    plan = services.planner.again(old.request)
     return view_task(services, services.queue.retry(old.task_id, plan=plan))
 
 
