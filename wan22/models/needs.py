@@ -5,22 +5,19 @@ What is counted is `cost`'s. None of it was measured on a GPU: what was is in th
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import NamedTuple
 
 from wan22.models.arithmetic import TextEncoder
 from wan22.models.catalogue import ModelSpec
 from wan22.models.cost import activations_bytes, tokens_of, transformer_of, vae_of
 from wan22.models.geometry import render_for
-from wan22.tasks import ModelType, Render
+from wan22.tasks import Render
 
 # Diffusers' documentation tells of 12.1 GiB where this way of counting gives 8.8: fragments, and layers fetched ahead.
 HEADROOM = 1.4
 
 CONTEXT_BYTES = 750_000_000  # of CUDA, cuBLAS and cuDNN
-STREAMED_BYTES = MappingProxyType(  # two neighbouring layers, while weights are streamed from RAM
-    {ModelType.T2V_A14B: 460_000_000, ModelType.I2V_A14B: 460_000_000, ModelType.TI2V_5B: 170_000_000}
-)
+LAYERS_SHARE = 0.0165  # of a transformer, on the GPU at once while its layers are streamed from RAM: two neighbours
 _BF16_BYTES = 2
 EIGHT_BIT_BYTES = 1.008
 """Of a number in int8 or fp8, with scales and what stays wider: 1.0073 over A14B's transformers, 1.0083 over 5B's."""
@@ -40,7 +37,7 @@ def render_of(spec: ModelSpec, width: int, height: int, num_frames: int) -> Rend
 
 def vram_for(spec: ModelSpec, render: Render) -> Vram:
     """For the denoising, with the VAE beside it in bf16; never under the least that the model is said to need."""
-    held = _BF16_BYTES * spec.vae_parameters + STREAMED_BYTES[spec.model_type]
+    held = _BF16_BYTES * round(spec.vae_parameters + LAYERS_SHARE * spec.transformer_parameters)
     counted = activations_bytes(spec, render) + held + CONTEXT_BYTES
     return Vram(max(spec.min_vram_bytes, counted), max(spec.min_vram_bytes, int(HEADROOM * counted)))
 

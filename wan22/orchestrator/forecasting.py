@@ -15,7 +15,7 @@ from wan22.hardware.choose import GIB, gpu_of
 from wan22.hardware.machine import Gpu, Machine
 from wan22.models.catalogue import SPECS
 from wan22.models.cost import Cost, costs_of
-from wan22.models.needs import CONTEXT_BYTES, HEADROOM
+from wan22.models.needs import CONTEXT_BYTES, HEADROOM, LAYERS_SHARE
 from wan22.models.specs import DEMO
 from wan22.tasks import Forecast, Parts, Phase, PhaseForecast, Plan, Request
 
@@ -27,7 +27,7 @@ GB = 1e9
 _TRAFFIC_REACHED = 0.95  # of the memory's published bandwidth, by operations that only read and write
 _CONVOLUTIONS_REACHED = 0.37  # of the published operations: what decoding took on cards of the RTX 4080's class
 _TEXT_SHARE = 0.255  # of the streamed text encoder, on the GPU at once: its embedding and two blocks
-_LAYERS_SHARE, _BLOCK_SHARE = 0.0165, 0.034  # of a streamed transformer: two layers; where there are slices, a block
+_BLOCK_SHARE = 0.034  # of a streamed transformer: a whole block, where there are slices
 _TIGHT_RAM_SHARE = 0.8
 _SAID: dict[Fits, str] = {"yes": ".", "tight": ": it fits with no room to spare.", "no": ": it does not fit."}
 
@@ -140,7 +140,7 @@ def _memory_said(vram: int | None, ram: int, gpu: Gpu | None, machine: Machine) 
 def _vram(phase: Phase, cost: Cost, plan: Plan, weights: Weights) -> float:
     if plan.offload != "group":
         return CONTEXT_BYTES + weights.total + cost.held_bytes
-    layers = _BLOCK_SHARE if plan.slices else _LAYERS_SHARE
+    layers = _BLOCK_SHARE if plan.slices else LAYERS_SHARE
     share = {Phase.TEXT_ENCODE: _TEXT_SHARE, Phase.DENOISE: layers}.get(phase, 0.0)
     return CONTEXT_BYTES + weights.vae + share * weights.network(phase) + cost.held_bytes
 

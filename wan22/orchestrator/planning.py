@@ -34,6 +34,7 @@ from wan22.tasks.request import EIGHT_BITS
 SEED_BITS = 32
 """Of a seed that we pick: short enough to read aloud, and in every other program's range."""
 
+_ASCENDING = ("no", "tight", "yes")
 _ANY_IMAGE = ImageRef(id="upl_" + "0" * 32, width=1280, height=720)
 
 
@@ -161,7 +162,7 @@ class Planner:
         choice = Choice(what="slices", choice=f"{SLICE_TOKENS} tokens", why=why)
         sliced = plan.model_copy(update={"slices": SLICE_TOKENS, "choices": (*plan.choices, choice)})
         better = self._forecast(request, sliced, variant)
-        is_better = ("no", "tight", "yes").index(better.fits) > ("no", "tight", "yes").index(foretold.fits)
+        is_better = _ASCENDING.index(better.fits) > _ASCENDING.index(foretold.fits)
         return (sliced, better) if is_better else (plan, foretold)
 
     def _too_large(self, request: Request, variant: Variant, foretold: Forecast) -> InvalidRequest:
