@@ -30,7 +30,7 @@ SWAP_EVERY, SWAP_SIGMA, SWAP_CLIPS = 200, 0.95, 32
 _CONFUSABLE, _EXCHANGEABLE, _POINTED = 5.0, 2.0, 4.0
 """How much oftener a clip is taken whose thing has a colour that grounds have, too, on a ground that has one of things'
 colours, or is a star: those are learned last."""
-_ADAM_NAMES = ("shared", "norm", "table", "bias", "patch_embedding", "proj_out", "lora")
+ADAM_NAMES = ("shared", "norm", "table", "bias", "patch_embedding", "proj_out", "lora")
 _WORD_TABLES: dict[str, Sequence[str]] = {
     "shape": SHAPE_NAMES,
     "colour": tuple(COLOURS),
@@ -93,7 +93,7 @@ class FlowStage(Learner):
         self._held_out = self._load(data, f"held_out_{plan.buckets[0].name}")
         self._weights = np.array([bucket.weight for bucket in plan.buckets])
         self.network = torch.nn.ModuleDict({"transformer": transformer, "encoder": encoder})
-        self.optimizer = Muon(self.network.named_parameters(), adam_names=_ADAM_NAMES)
+        self.optimizer = Muon(self.network.named_parameters(), adam_names=ADAM_NAMES)
         self.average = Average(self.network, plan.keep)
 
     def step(self, number: int) -> dict[str, float]:

@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from train_demo import device
-from train_demo.stages import STAGES
+from train_demo.stages import STAGES, unpack
 
 FOLDER = Path(__file__).resolve().parents[2] / "build" / "train_demo"
 
@@ -23,6 +23,9 @@ def main() -> int:
     parser.add_argument("stage", nargs="*", help=f"in this order; by default all of {', '.join(STAGES)}")
     parser.add_argument("--threads", type=int, help="how many threads torch uses")
     parser.add_argument("--device", help="cpu, cuda or cuda:N; by default a GPU, if torch has one")
+    parser.add_argument(
+        "--from-shipped", action="store_true", help="first make the shipped weights the state of the last stages"
+    )
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the state of the training is kept")
     asked = parser.parse_args()
     if asked.threads:
@@ -30,6 +33,8 @@ def main() -> int:
     device.use(asked.device)
     if unknown := set(asked.stage) - set(STAGES):
         parser.error(f"no stage is called {', '.join(sorted(unknown))}; see --help")
+    if asked.from_shipped:
+        unpack(asked.folder)
     for name in asked.stage or STAGES:
         STAGES[name](asked.folder)
     return 0

@@ -97,12 +97,17 @@ def train(stage: Stage, folder: Path) -> None:
             save({"step": number + 1, "state": stage.state()}, path)
             saved_at = time.monotonic()
     save({"step": stage.steps, "state": stage.state()}, path)
-    (folder / f"{stage.name}.done").touch()
+    mark_done(stage.name, folder)
 
 
 def is_done(name: str, folder: Path) -> bool:
     """Whether the stage of that name has ended."""
     return (folder / f"{name}.done").exists()
+
+
+def mark_done(name: str, folder: Path) -> None:
+    """Let the stage of that name count as ended."""
+    (folder / f"{name}.done").touch()
 
 
 def save(value: Any, path: Path) -> None:

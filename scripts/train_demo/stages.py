@@ -39,6 +39,7 @@ from train_demo.pack import pack, pack_adapter
 from train_demo.run import Learner, train
 from train_demo.text import new_encoder
 from train_demo.train_vae import DecoderStage, VaeStage, as_clips
+from train_demo.unpack import unpack_model
 from train_demo.world import clip, combinations
 from wan22.models.catalogue import SPECS
 from wan22.tasks import ModelType
@@ -52,6 +53,7 @@ _I2V_BASE = Plan("i2v_base", FROM_PICTURES_SMALL, steps=1100, rate=2e-3)
 _I2V_HIGH = Plan("i2v_high", FROM_PICTURES_NATIVE, steps=1300, rate=1.5e-3, sigmas=(0.89, 1.0), shift=5.0)
 _I2V_LOW = Plan("i2v_low", FROM_PICTURES_NATIVE, steps=3400, rate=1.5e-3, sigmas=(0.0, 0.91), shift=2.0)
 _TI2V = Plan("ti2v", TEXT_OR_PICTURE, steps=14200, rate=3e-3)
+_EXPERTS = {"t2v-A14B": (_T2V_HIGH, _T2V_LOW), "i2v-A14B": (_I2V_HIGH, _I2V_LOW), "ti2v-5b": (_TI2V,)}
 _SUNSET_HIGH = Plan("lora_sunset_high", AT_SUNSET, steps=300, rate=2e-3, sigmas=(0.86, 1.0), shift=5.0, keep=0.98)
 _SUNSET_LOW = Plan("lora_sunset_low", AT_SUNSET, steps=300, rate=2e-3, sigmas=(0.0, 0.89), shift=2.0, keep=0.98)
 _FAST_HIGH = Plan("lora_fast_4steps_high", (), steps=500, rate=4e-3, sigmas=(0.875, 1.0), keep=0.98)
@@ -112,7 +114,7 @@ def train_grammar(folder: Path) -> None:
 
 def train_t2v_expert(plan: Plan, folder: Path) -> None:
     """One expert, at the native size, from the base."""
-    transformer, _ = trained("t2v_base", "t2v", folder)
+    transformer, _ = trained(_begun(plan.name, folder) or "t2v_base", "t2v", folder)
     train(FlowStage(plan, transformer, encoder_of(folder), folder / "data_wan21"), folder)
 
 
@@ -131,10 +133,11 @@ def train_i2v_base(folder: Path) -> None:
 
 def train_i2v_expert(plan: Plan, from_texts: str, folder: Path) -> None:
     """One expert at the native size: the base for pictures, plus what the one for texts learned at that size."""
-    transformer, _ = trained("i2v_base", "i2v", folder)
-    base, _ = trained("t2v_base", "t2v", folder)
-    expert, encoder = trained(from_texts, "t2v", folder)
-    add_difference(transformer, base, expert)
+    transformer, encoder = trained(_begun(plan.name, folder) or "i2v_base", "i2v", folder)
+    if not _begun(plan.name, folder):
+        base, _ = trained("t2v_base", "t2v", folder)
+        expert, encoder = trained(from_texts, "t2v", folder)
+        add_difference(transformer, base, expert)
     train(ImageStage(plan, transformer, encoder, folder / "data_wan21"), folder)
 
 
@@ -215,6 +218,12 @@ def pack_model(slug: str, folder: Path) -> None:
     pack(slug, parts, boundary_ratio=spec.boundary_ratio, flow_shift=spec.demo_defaults.flow_shift)
 
 
+def unpack(folder: Path) -> None:
+    """Make the shipped weights the state of the stages that they came from."""
+    for slug, plans in _EXPERTS.items():
+        unpack_model(slug, {plan.name: plan.steps for plan in plans}, folder)
+
+
 STAGES: dict[str, Callable[[Path], None]] = {
     "vae_wan21": lambda folder: train_vae("wan21", folder),
     "held_out": lambda folder: encode("wan21", HELD_OUT, folder, held_out=True),
@@ -248,6 +257,11 @@ STAGES: dict[str, Callable[[Path], None]] = {
     "curves": lambda folder: draw_curves(folder, CURVES),
 }
 """In an order in which each finds what it needs."""
+
+
+def _begun(name: str, folder: Path) -> str | None:
+    """The stage's name, if it has a state to go on from."""
+    return name if (folder / f"{name}.pt").exists() else None
 
 
 def _end(stage: Learner, folder: Path) -> None:
