@@ -15,7 +15,7 @@ from support import videos
 # Weights that whoever runs the tests has in there would be used: no test may depend on them.
 os.environ["HF_HUB_CACHE"] = str(Path(__file__).parent / "no-cache")
 
-from wan22.pipelines.process import prepare_process
+from wan22.hardware.process import prepare_process
 
 prepare_process()
 

@@ -14,6 +14,7 @@ from wan22.api.services import Services
 from wan22.dashboard.pages import add_pages
 from wan22.hardware.choose import choose_device
 from wan22.hardware.probe import probe
+from wan22.hardware.process import prepare_process
 from wan22.media.outputs import Outputs
 from wan22.media.uploads import Uploads
 from wan22.models import demo_weights
@@ -23,12 +24,13 @@ from wan22.models.loras.folders import Loras
 from wan22.models.run_status import RunStatus, event_of
 from wan22.models.variants import Models
 from wan22.models.weights import Weights
+from wan22.orchestrator.optimizations.advisor import Advisor
 from wan22.orchestrator.orchestrator import Orchestrator, RunResult
 from wan22.orchestrator.planning import Planner
 from wan22.orchestrator.residency import ModelKey, Residency, Resident
+from wan22.orchestrator.tuning import Tuning
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.loader import preload
-from wan22.pipelines.process import prepare_process, use_threads
 from wan22.pipelines.prompt_cache import PromptCache
 from wan22.queue.claim import Claim
 from wan22.queue.feed import Feed
@@ -77,7 +79,9 @@ class Runtime:
         self.downloads = Downloads(Weights(self.models, self.settings.download), self._tell_of_download)
         closing.callback(self.downloads.close)
         self.residency = self._make_residency(closing)
+        self.tuning = Tuning(self.settings.device, probe)
         self.planner = Planner(self.models, self.settings.device, probe, loras=self.loras)
+        self.advisor = Advisor(self.settings, self.planner, self.tuning, probe, storage.gains_path)
         prompts = PromptCache(storage.prompts_dir, storage.prompt_cache_bytes)
         self._orchestrator = Orchestrator(
             self.models, self.residency, self.outputs, self.uploads, loras=self.loras, prompts=prompts
@@ -92,7 +96,7 @@ class Runtime:
         return residency
 
     def _run(self, claim: Claim) -> RunResult:
-        use_threads(self.settings.device.threads)  # here, since it holds for the calling thread
+        self.tuning.prepare()  # here, since it holds for the calling thread
         return self._orchestrator.run(claim.task, claim.fence, claim.reporter)
 
     def _warm_up(self) -> None:
@@ -107,7 +111,7 @@ class Runtime:
 
     async def _load(self, model_type: ModelType, plan: Plan) -> Resident[LoadedModel]:
         def work() -> Resident[LoadedModel]:
-            use_threads(self.settings.device.threads)
+            self.tuning.prepare()
             return self._orchestrator.load(model_type, plan, Silent(self.worker.check))
 
         return await self.worker.between(work)
@@ -130,6 +134,9 @@ class Runtime:
             residents=self.residency.residents,
             load=self._load,
             unload=self._unload,
+            between=self.worker.between,
+            tuning=self.tuning,
+            advisor=self.advisor,
             probe=probe,
             worker_alive=lambda: self.worker.is_alive,
             version=__version__,

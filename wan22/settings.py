@@ -84,6 +84,11 @@ class StorageSettings(Room):
         return self.home / "cache" / "prompts"
 
     @property
+    def gains_path(self) -> Path:
+        """What optimizations were measured to gain on this machine."""
+        return self.home / "cache" / "gains.json"
+
+    @property
     def loras_dir(self) -> Path:
         """LoRA files, beside those in `models.loras_dirs`."""
         return self.home / "loras"
@@ -203,6 +208,9 @@ class DeviceSettings(Room):
         default=1_000_000_000, ge=0, description="VRAM left to the desktop and other programs when deciding on offload."
     )
     threads: int = Field(default=0, ge=0, description="CPU threads for torch; 0 lets torch decide.")
+    optimizations_off: tuple[str, ...] = Field(
+        default=(), description="Optimizations that are not wanted, by their ids in `wan22 optimizations`."
+    )
 
 
 class MediaSettings(Room):

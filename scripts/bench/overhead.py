@@ -26,9 +26,9 @@ from typing import Any
 
 import httpx
 
+from wan22.hardware.process import prepare_process
 from wan22.models.catalogue import SPECS
 from wan22.models.demo_weights import SHIPPED
-from wan22.pipelines.process import prepare_process
 from wan22.tasks import ModelType
 
 BODY: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from wan22.models.loras.arrivals import Arrivals
 from wan22.models.loras.folders import Loras
 from wan22.models.variants import Models
 from wan22.models.weights import Weights
+from wan22.orchestrator.optimizations.advisor import Advisor
 from wan22.orchestrator.planning import Planner
 from wan22.orchestrator.residency import ModelKey, Resident
+from wan22.orchestrator.tuning import Tuning
 from wan22.queue.feed import Feed
 from wan22.queue.queue import Queue
 from wan22.settings import Settings, load_settings
@@ -67,6 +70,10 @@ def open_services(
     loras = Loras((settings.storage.loras_dir,))
     downloads = Downloads(Weights(models, settings.download))
     closing.callback(downloads.close)
+    planner, tuning = (
+        Planner(models, settings.device, lambda: LAPTOP, loras=loras),
+        Tuning(settings.device, lambda: LAPTOP),
+    )
     parts: dict[str, Any] = {
         "settings": settings,
         "feed": feed,
@@ -80,12 +87,20 @@ def open_services(
         "residents": lambda: (),
         "load": nothing_to_load,
         "unload": nothing_to_unload,
-        "planner": Planner(models, settings.device, lambda: LAPTOP, loras=loras),
+        "between": in_use,
+        "planner": planner,
+        "tuning": tuning,
+        "advisor": Advisor(settings, planner, tuning, lambda: LAPTOP, settings.storage.gains_path),
         "probe": lambda: LAPTOP,
         "worker_alive": lambda: True,
         "version": "0.0.1",
     }
     return Services(**{**parts, **changes})
+
+
+async def in_use(_: Callable[[], None]) -> None:
+    """As a server answers whose device is in use."""
+    raise WrongState("The device is in use by a task.")
 
 
 async def nothing_to_load(_: ModelType, __: Plan) -> Resident[Any]:

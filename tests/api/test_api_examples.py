@@ -1,4 +1,4 @@
-"""The examples of the calls about models are run as they stand, on a whole server with the demo weights and a hub."""
+"""Examples of calls are run as they stand, on a whole server with the demo weights and a hub."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wan22.models.specs import OFFICIAL
 from wan22.runtime import Runtime
 from wan22.tasks import ModelType
 
-MODELS, WAN = "/api/v1/models", "/api/v1/wan-models"
+MODELS, WAN, PERFORMANCE = "/api/v1/models", "/api/v1/wan-models", "/api/v1/performance"
 FOLDER = SHIPPED / SPECS[ModelType.TI2V_5B].slug
 REPOSITORY = VARIANTS[ModelType.TI2V_5B][OFFICIAL].repository
 BIG = "vae/diffusion_pytorch_model.safetensors"
@@ -121,6 +121,8 @@ THE_TWELVE_AND_MORE: list[tuple[str, int, Before]] = [
     (f"GET {WAN}/compare/{{model_a}}/{{model_b}}", 200, None),
     (f"GET {WAN}/recommend", 200, None),
     (f"GET {WAN}/dashboard", 200, House.finish_a_task),
+    (f"GET {PERFORMANCE}/optimizations", 200, None),
+    (f"POST {PERFORMANCE}/optimize", 200, None),
 ]
 
 
@@ -150,10 +152,10 @@ def test_a_full_verification_gives_what_is_documented(house: House) -> None:
     house.forget()
 
 
-def test_no_call_about_models_is_left_out(house: House) -> None:
+def test_no_such_call_is_left_out(house: House) -> None:
     run = {name for name, _, _ in THE_TWELVE_AND_MORE}
     for path, methods in house.document.content["paths"].items():
-        if path.startswith((MODELS, WAN)):
+        if path.startswith((MODELS, WAN, PERFORMANCE)):
             names = {f"{method.upper()} {path}" for method in methods}
             assert names <= run | {f"POST {MODELS}/loras"}, "its example is a file, which test_api_models sends"
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -19,6 +20,7 @@ class Card:
     free: int = 14_912 * MIB
     capability: tuple[int, int] = (8, 9)
     pcie: tuple[int, int] = (4, 16)
+    near: frozenset[int] = frozenset({0})
 
 
 class FakeNvml:
@@ -72,3 +74,9 @@ class FakeNvml:
     def nvmlDeviceGetMaxPcieLinkWidth(self, card: Card) -> int:
         self._call("nvmlDeviceGetMaxPcieLinkWidth")
         return card.pcie[1]
+
+    def nvmlDeviceGetCpuAffinity(self, card: Card, words: int) -> list[int]:
+        self._call("nvmlDeviceGetCpuAffinity")
+        bits = sum(1 << core for core in card.near)
+        each = 8 * ctypes.sizeof(ctypes.c_ulong)
+        return [bits >> each * word & ((1 << each) - 1) for word in range(words)]

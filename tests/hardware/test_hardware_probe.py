@@ -16,7 +16,7 @@ from wan22.hardware.disk import free_bytes
 from wan22.hardware.machine import Gpu
 from wan22.hardware.probe import cuda_of, gpus, installed_torch, numa_nodes, probe, visible
 
-WHOLE = Gpu(0, "NVIDIA GeForce RTX 4080", 16_376 * 2**20, 14_912 * 2**20, (8, 9), "552.22", (4, 16))
+WHOLE = Gpu(0, "NVIDIA GeForce RTX 4080", 16_376 * 2**20, 14_912 * 2**20, (8, 9), "552.22", (4, 16), frozenset({0}))
 CALLS = [name for name in vars(FakeNvml) if name.startswith("nvml")]
 TELLING = {
     "nvmlDeviceGetName": ("name", "NVIDIA GPU 0"),
@@ -24,6 +24,7 @@ TELLING = {
     "nvmlSystemGetDriverVersion": ("driver", None),
     "nvmlDeviceGetMaxPcieLinkGeneration": ("pcie", None),
     "nvmlDeviceGetMaxPcieLinkWidth": ("pcie", None),
+    "nvmlDeviceGetCpuAffinity": ("near_cores", None),
 }
 
 

@@ -43,6 +43,7 @@ TAGS = [
         "name": "wan-models",
         "description": "What is known of the three models: abilities, health, speed, which to take.",
     },
+    {"name": "performance", "description": "What makes runs faster or smaller on this machine."},
     {"name": "health", "description": "Is the server alive, and can it work?"},
     {"name": "dashboard", "description": "The page in the browser, which asks the calls above."},
 ]

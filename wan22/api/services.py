@@ -18,8 +18,10 @@ from wan22.models.downloads import Downloads
 from wan22.models.loras.arrivals import Arrivals
 from wan22.models.loras.folders import Loras
 from wan22.models.variants import Models
+from wan22.orchestrator.optimizations.advisor import Advisor
 from wan22.orchestrator.planning import Planner
 from wan22.orchestrator.residency import ModelKey, Resident
+from wan22.orchestrator.tuning import Tuning
 from wan22.queue.feed import Feed
 from wan22.queue.queue import Queue
 from wan22.settings import Settings
@@ -43,6 +45,9 @@ class Services:
     residents: Callable[[], tuple[Resident[Any], ...]]
     load: Callable[[ModelType, Plan], Awaitable[Resident[Any]]]
     unload: Callable[[ModelType], Awaitable[Sequence[ModelKey]]]
+    between: Callable[[Callable[[], None]], Awaitable[None]]  # work in the device's thread, between two tasks
+    tuning: Tuning
+    advisor: Advisor
     probe: Callable[[], Machine]
     worker_alive: Callable[[], bool]
     version: str

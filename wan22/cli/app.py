@@ -19,6 +19,7 @@ from wan22.cli.doctor import doctor
 from wan22.cli.generate import generate
 from wan22.cli.memory import load, unload
 from wan22.cli.models import models
+from wan22.cli.optimizations import optimizations
 from wan22.cli.serve import serve
 from wan22.cli.settings import settings
 from wan22.errors import ConfigurationError, InvalidRequest, Wan22Error
@@ -35,6 +36,7 @@ app.command()(serve)
 app.command()(generate)
 app.command()(doctor)
 app.command()(settings)
+app.command()(optimizations)
 models.command()(load)
 models.command()(unload)
 app.add_typer(models, name="models")

@@ -16,6 +16,7 @@ class Gpu:
     compute_capability: tuple[int, int] | None = None  # major, minor; (8, 9) is an RTX 4080
     driver: str | None = None
     pcie: tuple[int, int] | None = None  # generation and lanes of its slot; (4, 16) is what an RTX 4080 can use
+    near_cores: frozenset[int] | None = None  # on the processor that its slot is on
 
     @property
     def bus_bytes_per_s(self) -> float | None:

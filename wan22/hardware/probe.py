@@ -5,6 +5,7 @@ torch is not imported for it: that takes seconds, and the command line must answ
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import importlib.metadata
 import itertools
@@ -47,13 +48,15 @@ class Nvml(Hashable, Protocol):
 
     def nvmlDeviceGetMaxPcieLinkWidth(self, handle: Any) -> int: ...  # noqa: N802
 
+    def nvmlDeviceGetCpuAffinity(self, handle: Any, words: int) -> Any: ...  # noqa: N802
+
 
 def probe(nvml: Nvml = pynvml) -> Machine:
     """The machine as it is now: what can change (free RAM, free VRAM) is read at each call."""
     memory = psutil.virtual_memory()
     version, cuda = installed_torch()
     return Machine(
-        os=_os_name(),
+        os=os_name(),
         cpu=_cpu_name(),
         cores=psutil.cpu_count() or 1,
         ram_total_bytes=memory.total,
@@ -111,12 +114,21 @@ def _gpu(nvml: Nvml, index: int) -> Gpu | None:
         compute_capability=None if capability is None else (capability[0], capability[1]),
         driver=_told(nvml, nvml.nvmlSystemGetDriverVersion),
         pcie=_told(nvml, lambda: _slot(nvml, handle)),
+        near_cores=_told(nvml, lambda: _near_cores(nvml, handle)),
     )
 
 
 def _slot(nvml: Nvml, handle: Any) -> tuple[int, int]:
     """What card and slot can do together; the link of now is slower while nothing is computed."""
     return int(nvml.nvmlDeviceGetMaxPcieLinkGeneration(handle)), int(nvml.nvmlDeviceGetMaxPcieLinkWidth(handle))
+
+
+def _near_cores(nvml: Nvml, handle: Any) -> frozenset[int]:
+    """From the driver's bits, one for each core, in words of the system's `unsigned long`."""
+    count = psutil.cpu_count() or 1
+    bits = 8 * ctypes.sizeof(ctypes.c_ulong)
+    words = list(nvml.nvmlDeviceGetCpuAffinity(handle, -(-count // bits)))
+    return frozenset(core for core in range(count) if words[core // bits] >> core % bits & 1)
 
 
 def _told(nvml: Nvml, ask: Callable[[], T]) -> T | None:
@@ -156,8 +168,8 @@ def numa_nodes(folder: Path) -> int:
     return max(1, sum(1 for path in folder.glob("node[0-9]*")))
 
 
-def _os_name() -> str:
-    """As people say it; the kernel that Windows runs Linux on names its maker."""
+def os_name() -> str:
+    """The system as people say it; the kernel that Windows runs Linux on names its maker."""
     is_wsl = "microsoft" in platform.release().lower()
     return f"{platform.system()} {platform.release()}{' (WSL)' if is_wsl else ''}"
 
