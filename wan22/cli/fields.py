@@ -32,6 +32,8 @@ Quality = Annotated[str | None, Option("--quality", help="low, medium or high.")
 Precision = Annotated[
     str | None, Option("--precision", help="fp16, bf16, fp32, int8 or fp8; chosen for the device if left out.")
 ]
-Preset = Annotated[str | None, Option("--preset", help="fast: a few-step LoRA that is on disk.")]
+Preset = Annotated[
+    str | None, Option("--preset", help="best, balanced, fast (a few-step LoRA that is on disk) or draft.")
+]
 Loras = Annotated[list[str] | None, Option("--lora", help="A LoRA by its name, or as NAME=0.8. May be repeated.")]
 Count = Annotated[int | None, Option("--count", help="How many, with seeds seed, seed + 1 and so on.")]

@@ -1,6 +1,8 @@
-"""What a preset stands for. `fast`: a few-step LoRA out of the folders, sampled in the way that it was distilled for.
+"""What a preset stands for: how many steps, of what size, with or without a few-step LoRA.
 
-Everything that the caller sends beside it wins.
+`best` is the model's own way, `balanced` half of its steps, `fast` a few-step LoRA out of the folders, sampled in the
+way that it was distilled for, and `draft` a quarter of the steps on a quarter of the pixels, enlarged to what was
+asked. Everything that the caller sends beside it wins.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from wan22.models.loras.fit import Transformer, fits, transformer_of
 from wan22.models.loras.folders import Lora, Loras
 from wan22.models.specs import FEW_STEP
 from wan22.models.variants import Variant
-from wan22.tasks import Choice, Draft, LoraUse, ModelType
+from wan22.tasks import Choice, Draft, LoraUse, ModelType, Request
 
 # Shift by steps: 4 as in LightX2V's configs/distill/wan22 (timesteps 1000, 937, 833, 625), 3 as Wan2GP runs FastWan,
 # which was distilled with fresh noise at each of its steps (1000, 757, 522) and not with plain ones.
@@ -24,8 +26,46 @@ _OTHER_SHIFT = 5.0
 _MODEL_WORD = re.compile(r"(?<![a-z])(?:ti2v|t2v|i2v)", re.IGNORECASE)
 
 
-def with_fast(draft: Draft, variant: Variant, loras: Loras) -> tuple[Draft, Choice]:
-    """The draft with what the preset fills in, and the reason. Raises InvalidRequest if no such LoRA is there."""
+STEPS_SHARES = {"best": 1.0, "balanced": 0.5, "draft": 0.25}
+"""Half of 40 is what the templates of ComfyUI sample both A14B with."""
+
+LEAST_STEPS = 4  # with fewer, a model that was not distilled for it shows little
+
+DRAFT_AREA = 0.25
+"""Of the asked pixels, that a draft renders: attention alone then takes a sixteenth."""
+
+_LEAST_AREA = 256 * 144  # under which the real models show nothing
+
+
+def with_preset(draft: Draft, variant: Variant, loras: Loras) -> tuple[Draft, Choice | None]:
+    """The draft with what its preset fills in, and the reason; as it is where it names none. Raises InvalidRequest."""
+    if draft.preset is None:
+        return draft, None
+    if draft.preset == "fast":
+        return _with_fast(draft, variant, loras)
+    steps = max(LEAST_STEPS, round(STEPS_SHARES[draft.preset] * variant.defaults.steps))
+    smaller = ", on a quarter of the pixels" if variant.native_area is None else ""
+    why = {
+        "best": f"all {steps} steps of the model's own",
+        "balanced": f"{steps} steps of the model's {variant.defaults.steps}: about as good in half the time",
+        "draft": f"{steps} steps of {variant.defaults.steps}{smaller}: to see what becomes of it",
+    }[draft.preset]
+    changed = draft if draft.steps is not None else draft.model_copy(update={"steps": steps})
+    return changed, Choice(what="preset", choice=draft.preset, why=why)
+
+
+def render_area(request: Request, native_area: int | None) -> int | None:
+    """Pixels near which the request is rendered and then enlarged; None: as asked.
+
+    `native_area`: of the weights, where they are enlarged in any case, and drafts are no smaller.
+    """
+    if request.preset != "draft" or native_area is not None:
+        return native_area
+    return max(int(DRAFT_AREA * request.width * request.height), _LEAST_AREA)
+
+
+def _with_fast(draft: Draft, variant: Variant, loras: Loras) -> tuple[Draft, Choice]:
+    """Raises InvalidRequest if no such LoRA is there."""
     known = loras.scan()
     named = [known[use.name] for use in draft.loras or () if use.name in known]
     lora = next((lora for lora in named if lora.few_step), None) or _best(draft, variant, loras)

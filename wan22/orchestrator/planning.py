@@ -21,7 +21,7 @@ from wan22.models.geometry import render_for
 from wan22.models.loras.fit import transformer_of
 from wan22.models.loras.folders import Loras
 from wan22.models.loras.uses import choice_of, errors_of
-from wan22.models.presets import with_fast
+from wan22.models.presets import render_area, with_preset
 from wan22.models.resolve import resolve
 from wan22.models.size import nearest_size
 from wan22.models.variants import DTYPE_BYTES, Models, Variant
@@ -69,7 +69,7 @@ class Planner:
         if choice:
             draft = draft.model_copy(update={"model_type": ModelType(choice.choice)})
         variant = self._models.for_draft(draft)
-        draft, preset = with_fast(draft, variant, self._loras) if draft.preset else (draft, None)
+        draft, preset = with_preset(draft, variant, self._loras)
         wrong = self._wrong_loras(draft.loras or (), variant)
         request = resolve(draft, variant, image=image, last_image=last_image, pick_seed=_pick_seed, wrong=wrong)
         plan = self._fitting(request, variant, must_fit=must_fit)
@@ -144,7 +144,7 @@ class Planner:
                 height=request.height,
                 num_frames=request.num_frames,
                 spec=variant.spec,
-                native_area=variant.native_area,
+                native_area=render_area(request, variant.native_area),
                 keep_last=request.last_image is not None,
             ),
             choices=(

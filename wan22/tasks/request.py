@@ -20,7 +20,7 @@ MAX_LORAS = 8
 Mode = Literal["video", "image"]
 OutputFormat = Literal["mp4", "webm", "gif", "png", "webp"]
 Quality = Literal["low", "medium", "high"]
-Preset = Literal["fast"]
+Preset = Literal["best", "balanced", "fast", "draft"]
 Quantization = Literal["fp16", "bf16", "fp32", "int8", "fp8"]
 EIGHT_BITS = ("int8", "fp8")
 """Those that are narrower than what is calculated in: whole numbers, or floats, with a scale for each row."""
@@ -131,7 +131,9 @@ class Draft(BaseModel):
         "memory.",
     )
     preset: Annotated[Preset | None, BeforeValidator(_lower)] = Field(
-        default=None, description="fast: a few-step LoRA that is on disk, with the steps and guidance that it wants."
+        default=None,
+        description="best: the model's own steps; balanced: half of them; fast: a few-step LoRA that is on disk, with "
+        "the steps and guidance that it wants; draft: a quarter of the steps, on a quarter of the pixels.",
     )
     loras: Annotated[tuple[LoraUse, ...] | None, BeforeValidator(_as_uses)] = Field(
         default=None, max_length=MAX_LORAS, description="LoRAs to put on the model, for this task alone."
@@ -175,7 +177,7 @@ class Request(BaseModel):
     output_format: OutputFormat = Field(description="mp4, webm or gif; png or webp for a single picture.")
     quality: Quality = Field(description="Of the file: how hard it is compressed.")
     quantization: Quantization | None = Field(default=None, description="None: the planner chooses for the device.")
-    preset: Preset | None = Field(default=None, description="fast: plain Euler steps, as few-step LoRAs need them.")
+    preset: Preset | None = Field(default=None, description="best, balanced, fast or draft.")
     loras: tuple[LoraUse, ...] = Field(default=(), description="LoRAs that are put on the model, for this task alone.")
     num_videos: int = Field(default=1, description="Outputs, with seeds seed, seed + 1, …")
     strength: float | None = Field(default=None, description="Only for image to image.")
