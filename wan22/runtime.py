@@ -24,6 +24,7 @@ from wan22.models.loras.folders import Loras
 from wan22.models.run_status import RunStatus, event_of
 from wan22.models.variants import Models
 from wan22.models.weights import Weights
+from wan22.monitoring.monitor import Monitor
 from wan22.orchestrator.optimizations.advisor import Advisor
 from wan22.orchestrator.orchestrator import Orchestrator, RunResult
 from wan22.orchestrator.planning import Planner
@@ -87,6 +88,7 @@ class Runtime:
             self.models, self.residency, self.outputs, self.uploads, loras=self.loras, prompts=prompts
         )
         runner = painter(self.outputs) if painter else self._run
+        self.monitor = Monitor.of(store, self.queue, storage.home)
         self.worker = Worker(self.queue, runner, warm_up=None if painter else self._warm_up)
 
     def _make_residency(self, closing: ExitStack) -> Residency[LoadedModel]:
@@ -137,6 +139,7 @@ class Runtime:
             between=self.worker.between,
             tuning=self.tuning,
             advisor=self.advisor,
+            monitor=self.monitor,
             probe=probe,
             worker_alive=lambda: self.worker.is_alive,
             version=__version__,
@@ -148,9 +151,11 @@ class Runtime:
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         self.worker.start()
+        self.monitor.sampler.start()
         try:
             yield
         finally:
+            self.monitor.sampler.stop()
             await self.worker.stop(self.settings.server.shutdown_grace_s)
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ from wan22.models.loras.arrivals import Arrivals
 from wan22.models.loras.folders import Loras
 from wan22.models.variants import Models
 from wan22.models.weights import Weights
+from wan22.monitoring.monitor import Monitor
 from wan22.orchestrator.optimizations.advisor import Advisor
 from wan22.orchestrator.planning import Planner
 from wan22.orchestrator.residency import ModelKey, Resident
@@ -66,6 +67,7 @@ def open_services(
     store = Store.open(None)
     closing.callback(store.close)
     feed = Feed(store)
+    queue = queue_type(store, feed, settings.queue)
     models = Models(settings.models, home / "models")
     loras = Loras((settings.storage.loras_dir,))
     downloads = Downloads(Weights(models, settings.download))
@@ -77,7 +79,7 @@ def open_services(
     parts: dict[str, Any] = {
         "settings": settings,
         "feed": feed,
-        "queue": queue_type(store, feed, settings.queue),
+        "queue": queue,
         "outputs": Outputs(settings.storage.outputs_dir),
         "uploads": Uploads(settings.storage.uploads_dir),
         "models": models,
@@ -88,6 +90,7 @@ def open_services(
         "load": nothing_to_load,
         "unload": nothing_to_unload,
         "between": in_use,
+        "monitor": Monitor.of(store, queue, home),
         "planner": planner,
         "tuning": tuning,
         "advisor": Advisor(settings, planner, tuning, lambda: LAPTOP, settings.storage.gains_path),

@@ -123,6 +123,8 @@ THE_TWELVE_AND_MORE: list[tuple[str, int, Before]] = [
     (f"GET {WAN}/dashboard", 200, House.finish_a_task),
     (f"GET {PERFORMANCE}/optimizations", 200, None),
     (f"POST {PERFORMANCE}/optimize", 200, None),
+    (f"GET {PERFORMANCE}/status", 200, House.finish_a_task),
+    (f"GET {PERFORMANCE}/metrics", 200, House.finish_a_task),
 ]
 
 

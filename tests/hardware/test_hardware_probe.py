@@ -10,14 +10,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from fake_nvml import Card, FakeNvml
 
 from wan22.hardware.disk import free_bytes
 from wan22.hardware.machine import Gpu
-from wan22.hardware.probe import cuda_of, gpus, installed_torch, numa_nodes, probe, visible
+from wan22.hardware.probe import Nvml, cuda_of, gpus, installed_torch, numa_nodes, probe, visible
+from wan22.testing import Card, FakeNvml
 
 WHOLE = Gpu(0, "NVIDIA GeForce RTX 4080", 16_376 * 2**20, 14_912 * 2**20, (8, 9), "552.22", (4, 16), frozenset({0}))
-CALLS = [name for name in vars(FakeNvml) if name.startswith("nvml")]
+CALLS = [name for name in vars(Nvml) if name.startswith("nvml")]
 TELLING = {
     "nvmlDeviceGetName": ("name", "NVIDIA GPU 0"),
     "nvmlDeviceGetCudaComputeCapability": ("compute_capability", None),

@@ -134,6 +134,11 @@ def page() -> Responses:
     }
 
 
+def text(example: str) -> Responses:
+    """Plain text."""
+    return {200: {"content": {"text/plain": {"schema": {"type": "string"}, "example": example}}}}
+
+
 def stream(example: str) -> Responses:
     """Server-Sent Events."""
     content = {"text/event-stream": {"schema": {"type": "string"}, "example": example}}

@@ -18,6 +18,7 @@ from wan22.models.downloads import Downloads
 from wan22.models.loras.arrivals import Arrivals
 from wan22.models.loras.folders import Loras
 from wan22.models.variants import Models
+from wan22.monitoring.monitor import Monitor
 from wan22.orchestrator.optimizations.advisor import Advisor
 from wan22.orchestrator.planning import Planner
 from wan22.orchestrator.residency import ModelKey, Resident
@@ -48,6 +49,7 @@ class Services:
     between: Callable[[Callable[[], None]], Awaitable[None]]  # work in the device's thread, between two tasks
     tuning: Tuning
     advisor: Advisor
+    monitor: Monitor
     probe: Callable[[], Machine]
     worker_alive: Callable[[], bool]
     version: str

@@ -170,3 +170,31 @@ DELETE FROM events WHERE task_id = :task_id
 -- name: prune_events
 -- Keep the newest.
 DELETE FROM events WHERE id <= (SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET :keep)
+
+
+-- Metrics -----------------------------------------------------------------------------------------------------------
+
+-- name: keep_metrics
+INSERT INTO metrics (minute, figures) VALUES (:minute, :figures)
+ON CONFLICT (minute) DO UPDATE SET figures = excluded.figures
+
+-- name: drop_metrics
+DELETE FROM metrics WHERE minute < :oldest
+
+-- name: metrics_since
+SELECT minute, figures FROM metrics WHERE minute >= :minute ORDER BY minute
+
+-- name: sums
+-- How many tasks there are of each model in each status, and what their phases took.
+SELECT model_type, status, count(*) AS count,
+    count(json_extract(timings, '$.loading_s')) AS loading_count, total(json_extract(timings, '$.loading_s')) AS loading_s,
+    count(json_extract(timings, '$.text_encode_s')) AS text_encode_count, total(json_extract(timings, '$.text_encode_s')) AS text_encode_s,
+    count(json_extract(timings, '$.image_encode_s')) AS image_encode_count, total(json_extract(timings, '$.image_encode_s')) AS image_encode_s,
+    count(json_extract(timings, '$.denoise_s')) AS denoise_count, total(json_extract(timings, '$.denoise_s')) AS denoise_s,
+    count(json_extract(timings, '$.decode_s')) AS decode_count, total(json_extract(timings, '$.decode_s')) AS decode_s,
+    count(json_extract(timings, '$.encode_s')) AS encode_count, total(json_extract(timings, '$.encode_s')) AS encode_s
+FROM tasks GROUP BY model_type, status
+
+-- name: completed_since
+-- Times are text, in UTC and of one form, so that they sort.
+SELECT count(*) AS count FROM tasks WHERE status = 'completed' AND finished_at >= :at

@@ -18,6 +18,7 @@ from wan22.store.ballast import Ballast
 from wan22.store.database import Database
 from wan22.store.events import EventTable
 from wan22.store.meta import MetaTable
+from wan22.store.metrics import MetricTable
 from wan22.store.tasks import TaskTable
 
 T = TypeVar("T")
@@ -30,11 +31,12 @@ class Tables:
     tasks: TaskTable
     events: EventTable
     meta: MetaTable
+    metrics: MetricTable
 
     @classmethod
     def on(cls, connection: sqlite3.Connection) -> Tables:
         """The tables of this connection."""
-        return cls(TaskTable(connection), EventTable(connection), MetaTable(connection))
+        return cls(TaskTable(connection), EventTable(connection), MetaTable(connection), MetricTable(connection))
 
 
 class Reserve(Protocol):

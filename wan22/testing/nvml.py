@@ -1,4 +1,7 @@
-"""Stand-ins for NVIDIA's library: a driver with cards, one of whose calls may fail, and no driver at all."""
+"""A stand-in for NVIDIA's library: a driver with cards, whose calls may fail one by one, as under Windows they do.
+
+By default it plays an RTX 4080 in the middle of a task.
+"""
 
 # ruff: noqa: N802 - the names are those of the library
 
@@ -21,6 +24,12 @@ class Card:
     capability: tuple[int, int] = (8, 9)
     pcie: tuple[int, int] = (4, 16)
     near: frozenset[int] = frozenset({0})
+    utilization: tuple[int, int] = (99, 61)  # of the chip and of its memory, in per cent
+    temperature: int = 71  # degrees Celsius
+    power: tuple[int, int] = (312_400, 320_000)  # now and at most, in mW
+    clock: tuple[int, int] = (2_730, 3_105)  # now and at most, in MHz
+    reasons: int = 0x4  # bits of what holds its clock down: the power limit
+    traffic: tuple[int, int] = (41_000, 11_536_000)  # from the card and to it, in KiB/s
 
 
 class FakeNvml:
@@ -80,3 +89,35 @@ class FakeNvml:
         bits = sum(1 << core for core in card.near)
         each = 8 * ctypes.sizeof(ctypes.c_ulong)
         return [bits >> each * word & ((1 << each) - 1) for word in range(words)]
+
+    def nvmlDeviceGetUtilizationRates(self, card: Card) -> SimpleNamespace:
+        self._call("nvmlDeviceGetUtilizationRates")
+        return SimpleNamespace(gpu=card.utilization[0], memory=card.utilization[1])
+
+    def nvmlDeviceGetTemperature(self, card: Card, _: int) -> int:
+        self._call("nvmlDeviceGetTemperature")
+        return card.temperature
+
+    def nvmlDeviceGetPowerUsage(self, card: Card) -> int:
+        self._call("nvmlDeviceGetPowerUsage")
+        return card.power[0]
+
+    def nvmlDeviceGetEnforcedPowerLimit(self, card: Card) -> int:
+        self._call("nvmlDeviceGetEnforcedPowerLimit")
+        return card.power[1]
+
+    def nvmlDeviceGetClockInfo(self, card: Card, _: int) -> int:
+        self._call("nvmlDeviceGetClockInfo")
+        return card.clock[0]
+
+    def nvmlDeviceGetMaxClockInfo(self, card: Card, _: int) -> int:
+        self._call("nvmlDeviceGetMaxClockInfo")
+        return card.clock[1]
+
+    def nvmlDeviceGetCurrentClocksEventReasons(self, card: Card) -> int:
+        self._call("nvmlDeviceGetCurrentClocksEventReasons")
+        return card.reasons
+
+    def nvmlDeviceGetPcieThroughput(self, card: Card, counter: int) -> int:
+        self._call("nvmlDeviceGetPcieThroughput")
+        return card.traffic[counter]

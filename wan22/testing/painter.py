@@ -1,7 +1,4 @@
-"""Fakes that ship with the product: a painter in the place of the model, for tests and for trying a client out.
-
-Everything but the pictures is real: the queue, the events, the encoder and the files.
-"""
+"""A painter in the place of the model. Everything but the pictures is real: queue, events, encoder and files."""
 
 from __future__ import annotations
 
