@@ -25,6 +25,7 @@ from wan22.models.run_status import RunStatus, event_of
 from wan22.models.variants import Models
 from wan22.models.weights import Weights
 from wan22.monitoring.monitor import Monitor
+from wan22.monitoring.reading import Reading
 from wan22.orchestrator.optimizations.advisor import Advisor
 from wan22.orchestrator.orchestrator import Orchestrator, RunResult
 from wan22.orchestrator.planning import Planner
@@ -88,7 +89,7 @@ class Runtime:
             self.models, self.residency, self.outputs, self.uploads, loras=self.loras, prompts=prompts
         )
         runner = painter(self.outputs) if painter else self._run
-        self.monitor = Monitor.of(store, self.queue, storage.home)
+        self.monitor = Monitor.of(store, self.queue, storage.home, on_reading=self._tell_of_reading)
         self.worker = Worker(self.queue, runner, warm_up=None if painter else self._warm_up)
 
     def _make_residency(self, closing: ExitStack) -> Residency[LoadedModel]:
@@ -110,6 +111,9 @@ class Runtime:
 
     def _tell_of_download(self, status: RunStatus) -> None:
         self.feed.publish(EventType.MODEL_DOWNLOAD, None, event_of(status))
+
+    def _tell_of_reading(self, reading: Reading) -> None:
+        self.feed.publish(EventType.SYSTEM_METRICS, None, reading.model_dump(mode="json", exclude={"at"}))
 
     async def _load(self, model_type: ModelType, plan: Plan) -> Resident[LoadedModel]:
         def work() -> Resident[LoadedModel]:

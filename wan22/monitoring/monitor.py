@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -11,6 +12,7 @@ import pynvml
 
 from wan22.monitoring.history import History
 from wan22.monitoring.prometheus import Exporter
+from wan22.monitoring.reading import Reading
 from wan22.monitoring.sampler import EVERY_S, Sampler
 from wan22.monitoring.sensors import Sensors
 from wan22.queue.queue import Queue
@@ -32,9 +34,21 @@ class Monitor:
         return self.store.read(lambda tables: tables.metrics.completed_since(begin))
 
     @classmethod
-    def of(cls, store: Store, queue: Queue, folder: Path, *, nvml: Any = pynvml, every_s: float = EVERY_S) -> Monitor:
-        """Over the machine, this store and this queue; `folder` is on the disk whose free space counts."""
+    def of(
+        cls,
+        store: Store,
+        queue: Queue,
+        folder: Path,
+        *,
+        on_reading: Callable[[Reading], None] = lambda _: None,
+        nvml: Any = pynvml,
+        every_s: float = EVERY_S,
+    ) -> Monitor:
+        """Over the machine, this store and this queue; `folder` is on the disk whose free space counts.
+
+        `on_reading` is told of each reading, in the sampler's thread.
+        """
         history = History(store)
-        sampler = Sampler(Sensors(folder, nvml=nvml), history, queue.counts, every_s=every_s)
+        sampler = Sampler(Sensors(folder, nvml=nvml), history, queue.counts, on_reading=on_reading, every_s=every_s)
         exporter = Exporter(lambda: history.latest, lambda: store.read(lambda tables: tables.metrics.sums()))
         return cls(history, sampler, exporter, store)

@@ -22,16 +22,20 @@ class EventType(str, Enum):
     MODEL_LOADED = "model.loaded"
     MODEL_UNLOADED = "model.unloaded"
     MODEL_DOWNLOAD = "model.download"
+    SYSTEM_METRICS = "system.metrics"
 
     @property
     def is_durable(self) -> bool:
         """Durable events are stored and never dropped; the others are coalesced, the latest wins."""
-        return self not in (EventType.TASK_PROGRESS, EventType.TASK_PREVIEW, EventType.MODEL_DOWNLOAD)
+        return self not in _COALESCED
 
     @property
     def is_terminal(self) -> bool:
         """True for the three that tell of a task's end: no other event of the task follows."""
         return self in (EventType.TASK_COMPLETED, EventType.TASK_FAILED, EventType.TASK_CANCELLED)
+
+
+_COALESCED = (EventType.TASK_PROGRESS, EventType.TASK_PREVIEW, EventType.MODEL_DOWNLOAD, EventType.SYSTEM_METRICS)
 
 
 class Event(BaseModel):
