@@ -94,6 +94,31 @@ def test_weights_that_are_damaged_are_named_by_file_and_tensor(tmp_path: Path, c
     assert server.get(f"{MODELS}/health").json()["residents"] == []
 
 
+def test_a_load_that_failed_is_in_health_until_the_model_is_loaded(tmp_path: Path, closing: ExitStack) -> None:
+    server = opened(tmp_path, closing, models={"variant": "auto"})
+    assert server.get(f"{MODELS}/health").json()["last_load_error"] is None
+    folder = shutil.copytree(SHIPPED / TI2V.slug, tmp_path / "models" / TI2V.slug / "dev")
+    whole = tensors_of(folder / TRANSFORMER)
+    write_sparse(folder / TRANSFORMER, {name: whole[name] for name in whole if name != "proj_out.bias"})
+    answer = server.post(f"{MODELS}/load/ti2v-5b").json()
+    assert server.post(f"{MODELS}/load/i2v-a14b").status_code == 200
+    told = server.get(f"{MODELS}/health").json()["last_load_error"]
+    assert (told["model_type"], told["error"]) == ("TI2V-5B", {**answer, "instance": f"{MODELS}/load/TI2V-5B"})
+    assert "lacks proj_out.bias" in told["error"]["detail"]
+    shutil.rmtree(folder)
+    assert server.post(f"{MODELS}/load/ti2v-5b").json()["loaded"]["variant"] == "demo"
+    assert server.get(f"{MODELS}/health").json()["last_load_error"] is None
+
+
+def test_a_load_that_had_to_wait_is_no_error_of_the_model(server: TestClient) -> None:
+    task_id = server.post(SUBMIT, json=TASK).json()["task_id"]
+    while server.get(f"/api/v1/generation/{task_id}").json()["status"] == "queued":
+        time.sleep(0.01)
+    assert server.post(f"{MODELS}/load/ti2v-5b").status_code == 409
+    assert server.get(f"{MODELS}/health").json()["last_load_error"] is None
+    server.post(f"/api/v1/generation/{task_id}/cancel")
+
+
 def test_a_model_that_does_not_fit_is_a_problem_with_its_cure(tmp_path: Path, closing: ExitStack) -> None:
     async def load(_: ModelType, __: Plan) -> Resident[Any]:
         raise OutOfMemory("Memory ran out while loading the model. Close what else uses memory.", hint="Close it.")

@@ -31,6 +31,7 @@ MISTAKES: list[tuple[str, str | None, bytes | str, int, str]] = [
     ("the name of the file, not its content", JSON, "@body.json", 400, "--data-binary"),
     ("converted twice", JSON, json.dumps(GOOD), 400, "twice"),
     ("a list", JSON, f"[{GOOD}]", 400, "num_videos"),
+    ("null", JSON, "null", 400, '{"model_type": "T2V-A14B", "prompt": "a cat"}'),
     ("nothing", JSON, "", 400, "empty"),
     ("nothing at all", None, "", 400, "empty"),
     ("a comma too many", JSON, '{"prompt": "a cat",}', 400, "comma"),

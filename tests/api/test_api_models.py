@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -268,6 +269,19 @@ def test_an_unknown_name_is_told_the_three(user: TestClient, method: str, path: 
     answer = user.request(method, f"{MODELS}/{path}")
     assert answer.status_code == 404
     assert "there are T2V-A14B, I2V-A14B and TI2V-5B." in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("body", ["[]", '[{"model_type": "TI2V-5B"}]', "null", '"ti2v-5b"', "7", "", "<a/>", "ti2v-5b"])
+def test_a_body_that_is_no_object_is_shown_one_that_starts_a_download(
+    user: TestClient, hub: LoopbackHub, body: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    refused = user.post(f"{MODELS}/download", content=body, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (400, "malformed_body")
+    (shown,) = re.findall(r"such as (\{.*?\})", refused.json()["hint"])
+    assert "prompt" not in refused.json()["hint"]
+    assert user.post(f"{MODELS}/download", content=shown, headers=headers).status_code == 202
+    ended(user)
 
 
 def test_a_full_verification_finds_what_a_quick_one_can_not(user: TestClient, server: Services) -> None:

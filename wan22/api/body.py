@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from wan22.api.form import parse_form
 from wan22.api.jsontext import decode, parse
-from wan22.api.mistakes import hint_for_type, not_read_here
+from wan22.api.mistakes import VIDEO, hint_for_type, not_read_here
 from wan22.api.threads import Threads
 from wan22.errors import BodyTooLarge, UnsupportedMediaType
 from wan22.settings import ServerSettings
@@ -33,8 +33,8 @@ class Body:
     files: dict[str, bytes] = field(default_factory=dict)
 
 
-async def read_body(request: Request, settings: ServerSettings, threads: Threads) -> Body:
-    """The body of `request`, parsed but not yet checked field by field.
+async def read_body(request: Request, settings: ServerSettings, threads: Threads, *, example: str = VIDEO) -> Body:
+    """The body of `request`, parsed but not yet checked field by field. `example` is shown to whom sends no object.
 
     Raises UnsupportedMediaType, BodyTooLarge, MalformedBody, InvalidRequest.
     """
@@ -49,7 +49,7 @@ async def read_body(request: Request, settings: ServerSettings, threads: Threads
     _check_kind(request, kind, raw)
     charset = options.get(b"charset", b"").decode("latin-1") or None
     cross = threads.heavy if len(raw) > settings.max_body_bytes else threads.call
-    return Body(await cross(_parse_json, raw, charset, settings.max_body_bytes))
+    return Body(await cross(_parse_json, raw, charset, settings.max_body_bytes, example))
 
 
 async def _read(request: Request, settings: ServerSettings, *, grown: bool) -> bytes:
@@ -91,7 +91,7 @@ def _check_kind(request: Request, kind: str, raw: bytes) -> None:
     raise UnsupportedMediaType(not_read_here(kind), hint=hint_for_type(kind, raw[:1_000]))
 
 
-def _parse_json(raw: bytes, charset: str | None, max_text_bytes: int) -> dict[str, Any]:
+def _parse_json(raw: bytes, charset: str | None, max_text_bytes: int, example: str) -> dict[str, Any]:
     text = decode(raw, charset)
     if len(raw) > max_text_bytes:
         rest = len(text) - sum(len(found[1]) for found in _PICTURE_VALUE.finditer(text))
@@ -99,4 +99,4 @@ def _parse_json(raw: bytes, charset: str | None, max_text_bytes: int) -> dict[st
             raise BodyTooLarge(
                 f"Without its pictures the body is over {max_text_bytes:,} bytes.", hint="Shorten the other fields."
             )
-    return parse(text)
+    return parse(text, example)

@@ -196,6 +196,7 @@ HEALTH = _json(
         folders=(ModelFolder(path="/models", free_bytes=812_000_000_000),),
         running=(),
         last_error=None,
+        last_load_error=None,
         last_task_error=None,
     )
 )

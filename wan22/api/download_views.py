@@ -205,6 +205,14 @@ class RunError(View):
     error: Problem = Field(description="Why, as a problem.")
 
 
+class LoadError(View):
+    """How the newest load that failed ended."""
+
+    model_type: ModelType = Field(description="Of which model.")
+    at: UtcTime = Field(description="When.")
+    error: Problem = Field(description="Why, as a problem.")
+
+
 class ModelsHealth(View):
     """What the models hold and what is left for them."""
 
@@ -217,4 +225,7 @@ class ModelsHealth(View):
     folders: tuple[ModelFolder, ...] = Field(description="Each folder that a model is in, or would be.")
     running: tuple[ModelType, ...] = Field(description="Models that are downloaded or verified now.")
     last_error: RunError | None = Field(description="Of a download or a verification, since the server started.")
+    last_load_error: LoadError | None = Field(
+        description="Of a load ahead of a task, since the server started; null: none, or that model was loaded since."
+    )
     last_task_error: LastError | None = Field(description="Of the newest task that failed; null: none.")

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
-from wan22.api.mistakes import hint_for_bytes, hint_for_text, hint_for_value
+from wan22.api.mistakes import VIDEO, hint_for_bytes, hint_for_text, hint_for_value
 from wan22.errors import MalformedBody, UnsupportedMediaType
 
 MAX_DEPTH = 20
@@ -32,8 +32,8 @@ def decode(raw: bytes, charset: str | None) -> str:
         raise MalformedBody(f"The body is not {encoding.upper()}.", hint=hint_for_bytes(raw)) from error
 
 
-def parse(text: str) -> dict[str, Any]:
-    """The object that `text` is. Raises MalformedBody with the place and, where the mistake is known, its cure."""
+def parse(text: str, example: str = VIDEO) -> dict[str, Any]:
+    """The object that `text` is. Raises MalformedBody with the place and its cure, which may show `example`."""
     try:
         value = json.loads(
             text,
@@ -44,11 +44,13 @@ def parse(text: str) -> dict[str, Any]:
         )
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise MalformedBody(f"The body is not JSON: {error.msg} at {where}.", hint=hint_for_text(text)) from error
+        raise MalformedBody(
+            f"The body is not JSON: {error.msg} at {where}.", hint=hint_for_text(text, example)
+        ) from error
     except RecursionError as error:
         raise _too_deep() from error
     if not isinstance(value, dict):
-        raise MalformedBody("The body is JSON, but not an object { … }.", hint=hint_for_value(value))
+        raise MalformedBody("The body is JSON, but not an object { … }.", hint=hint_for_value(value, example))
     check_strings(value)
     return value
 

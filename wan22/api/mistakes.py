@@ -17,13 +17,14 @@ FILE_CURE = (
 )
 CONVERT_CURE = "In PowerShell, make the body with `@{ … } | ConvertTo-Json -Depth 10`."
 MULTIPART_CURE = "Send a picture as the part `image` of a multipart form, or as base64 in the JSON field `image`."
-DEFAULT_HINT = (
-    'Send a JSON object, for a video such as {"model_type": "T2V-A14B", "prompt": "a cat"}; `/docs` has an example for '
-    "each call."
-)
+VIDEO = '{"model_type": "T2V-A14B", "prompt": "a cat"}, with `num_videos` for several of one prompt'
+"""What the body of a submit call looks like."""
+
+_EXAMPLE = "<example>"
+_OBJECT = f"Send a JSON object such as {_EXAMPLE}; `/docs` lists all fields."
 
 _BY_TEXT: tuple[tuple[str, str], ...] = (
-    (r"\s*\Z", f"The body is empty. {DEFAULT_HINT}"),
+    (r"\s*\Z", f"The body is empty. {_OBJECT}"),
     (
         r"\s*\{\s*\w+\s*:",
         "The double quotes are gone, as Windows PowerShell removes them for other programs: use Invoke-RestMethod, or "
@@ -39,7 +40,7 @@ _BY_TEXT: tuple[tuple[str, str], ...] = (
         'This is a file\'s name, not its content: curl reads it with --data-binary "@file", PowerShell with -InFile.',
     ),
     (r"\s*--", "This is a multipart body: let your client set Content-Type itself, since it carries the boundary."),
-    (r"\s*<", "This is XML or HTML. " + DEFAULT_HINT),
+    (r"\s*<", f"This is XML or HTML. {_OBJECT}"),
     (r"[^{\[\"]*=", f"This is a form, not JSON. {CONVERT_CURE} With curl, send JSON with -d and its Content-Type."),
     (r"[^\"]*[“”„]", "These are typographic quotes; JSON needs the straight one."),
     (r".*[:\[,]\s*(True|False|None)\b", "JSON writes true, false and null; in Python, send json.dumps(body)."),
@@ -54,13 +55,13 @@ _HASHTABLE = re.compile(r"System\.Collections\.\w+|System\.Object\[\]|@\{\w+=.*\
 _PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8")
 
 
-def hint_for_text(text: str) -> str:
-    """What most likely happened to a body that does not parse, and how to prevent it."""
+def hint_for_text(text: str, example: str = VIDEO) -> str:
+    """What most likely happened to a body that does not parse, and how to prevent it. `example`: a body of the call."""
     start = text[:_LOOKED_AT]
     known = next((hint for pattern, hint in _PATTERNS if pattern.match(start)), None)
     if known is None and text.lstrip().startswith("{") and not text.rstrip().endswith("}"):
         return "The body ends before its last `}`; perhaps it was cut short."
-    return known or DEFAULT_HINT
+    return (known or _OBJECT).replace(_EXAMPLE, example)
 
 
 def hint_for_bytes(raw: bytes) -> str:
@@ -72,13 +73,13 @@ def hint_for_bytes(raw: bytes) -> str:
     return CHARSET_CURE
 
 
-def hint_for_value(value: Any) -> str:
+def hint_for_value(value: Any, example: str = VIDEO) -> str:
     """The same for a body that is JSON but no object."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
         return "The body was turned into JSON twice; once is enough."
     if isinstance(value, list):
-        return "Send one object a call; for several videos of one prompt there is `num_videos`."
-    return DEFAULT_HINT
+        return f"Send one object a call, without a list around it, such as {example}."
+    return _OBJECT.replace(_EXAMPLE, example)
 
 
 def not_read_here(content_type: str) -> str:

@@ -61,7 +61,7 @@ def _run(total_s: float, **changes: Any) -> Run:
     return Run(**{**fields, **changes})
 
 
-_FAILURE = Failure(code=_ERROR.code, title=_ERROR.title, detail=_ERROR.detail, hint=_ERROR.hint)
+_FAILURE = Failure.of(_ERROR)
 _RUNS = (_run(58.7), _run(52.7), _run(9.0, status=Status.FAILED, peak_vram_bytes=None, error=_FAILURE))
 _HISTORY = history_of(_RUNS, "dev", "cuda:0")
 _WEIGHTS = Weights(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Depends
@@ -26,7 +27,16 @@ from wan22.orchestrator.tuning import Tuning
 from wan22.queue.feed import Feed
 from wan22.queue.queue import Queue
 from wan22.settings import Settings
-from wan22.tasks import ModelType, Plan
+from wan22.tasks import Failure, ModelType, Plan
+
+
+@dataclass(frozen=True)
+class FailedLoad:
+    """Why a model could not be taken into memory, and when."""
+
+    model_type: ModelType
+    at: datetime
+    error: Failure
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,8 @@ class Services:
     worker_alive: Callable[[], bool]
     version: str
     threads: Threads = field(default_factory=Threads)
+    failed_loads: dict[ModelType, FailedLoad] = field(default_factory=dict)
+    """Of each model the last load ahead of a task, if it failed. Changed in the event loop alone."""
     pictures: threading.Lock = field(default_factory=threading.Lock)
     """Held from storing an input picture until a task refers to it, and while one that none refers to is removed."""
 

@@ -218,7 +218,7 @@ class Downloads:
         told = {"action": "download.ended", "model_type": model}
         logger.info("The %s of %s: %s", job.kind, model, error.detail if error else f"{state}.", extra=told)
         with self._lock:
-            job.state, job.ended_at, job.error = state, datetime.now(timezone.utc), _failure_of(error)
+            job.state, job.ended_at, job.error = state, datetime.now(timezone.utc), Failure.of(error) if error else None
 
     def _tell(self, job: _Job) -> None:
         with self._lock:
@@ -254,10 +254,6 @@ def _status_of(job: _Job) -> RunStatus:
 def _what(job: _Job) -> tuple[object, ...]:
     """What makes two runs of a model the same."""
     return job.kind, job.variant, job.asked
-
-
-def _failure_of(error: Wan22Error | None) -> Failure | None:
-    return Failure(code=error.code, title=error.title, detail=error.detail, hint=error.hint) if error else None
 
 
 def _busy(job: _Job) -> WrongState:

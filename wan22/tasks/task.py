@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from wan22.errors import Wan22Error
 from wan22.tasks.artifact import Artifact
 from wan22.tasks.plan import Plan
 from wan22.tasks.request import Request
@@ -14,7 +15,7 @@ from wan22.tasks.status import Phase, Status
 
 
 class Failure(BaseModel):
-    """Why a task failed, in the words that the caller is given."""
+    """Why a task or another piece of work failed, in the words that the caller is given."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -22,6 +23,11 @@ class Failure(BaseModel):
     title: str
     detail: str
     hint: str = ""
+
+    @classmethod
+    def of(cls, error: Wan22Error) -> Failure:
+        """What is kept of an error, which itself holds on to the frames that it came through."""
+        return cls(code=error.code, title=error.title, detail=error.detail, hint=error.hint)
 
 
 class Timings(BaseModel):

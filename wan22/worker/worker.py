@@ -201,5 +201,5 @@ def _busy() -> WrongState:
 
 
 def _failure_of(error: Exception) -> Failure:
-    named = error if isinstance(error, Wan22Error) else GenerationFailed("The run ended with an unforeseen error.")
-    return Failure(code=named.code, title=named.title, detail=named.detail, hint=named.hint)
+    unforeseen = GenerationFailed("The run ended with an unforeseen error.")
+    return Failure.of(error if isinstance(error, Wan22Error) else unforeseen)

@@ -28,7 +28,7 @@ from wan22.api.download_views import (
     VerifyAnswer,
     WrongFileView,
 )
-from wan22.api.handlers.residents import find_resident, view_resident
+from wan22.api.handlers.residents import find_resident, last_load_error, view_resident
 from wan22.api.handlers.wan_models import model_named, variant_of
 from wan22.api.handlers.wanted import Wanted
 from wan22.api.services import Services
@@ -121,6 +121,7 @@ def health(services: Services) -> ModelsHealth:
         folders=_folders(services),
         running=tuple(run.model_type for run in runs if run.state == "running"),
         last_error=_last_error(runs),
+        last_load_error=last_load_error(services),
         last_task_error=_last_task_error(services),
     )
 

@@ -6,21 +6,41 @@ import time
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from wan22.api.download_views import Loaded, ResidentView, Unloaded
-from wan22.api.services import Services
+from wan22.api.download_views import Loaded, LoadError, ResidentView, Unloaded
+from wan22.api.services import FailedLoad, Services
+from wan22.api.views import problem_from
+from wan22.errors import ServerFault
 from wan22.orchestrator.residency import Resident
-from wan22.tasks import ModelType
+from wan22.tasks import Failure, ModelType
+
+LOAD = "/api/v1/models/load"
 
 
 async def load(services: Services, model_type: ModelType) -> Loaded:
     """Have a model in memory as its next task would; at once where it is. Waits for it, and for nothing else.
 
-    Raises ModelMissing, ModelCorrupt, OutOfMemory, and WrongState while a task runs.
+    Why it failed is kept until it is loaded. Raises ModelMissing, ModelCorrupt, OutOfMemory, and WrongState while a
+    task runs.
     """
-    plan = await services.threads.call(services.planner.default, model_type)
-    before = {resident.key for resident in services.residents()}
-    resident = await services.load(model_type, plan)
+    try:
+        plan = await services.threads.call(services.planner.default, model_type)
+        before = {resident.key for resident in services.residents()}
+        resident = await services.load(model_type, plan)
+    except ServerFault as error:
+        now = datetime.now(timezone.utc)
+        services.failed_loads[model_type] = FailedLoad(model_type, now, Failure.of(error))
+        raise
+    services.failed_loads.pop(model_type, None)
     return Loaded(model_type=model_type, was_loaded=resident.key in before, loaded=view_resident(resident))
+
+
+def last_load_error(services: Services) -> LoadError | None:
+    """The newest load that failed, of a model that was not loaded since."""
+    last = max(tuple(services.failed_loads.values()), key=lambda failed: failed.at, default=None)
+    if last is None:
+        return None
+    error = problem_from(last.error, f"{LOAD}/{last.model_type.value}")
+    return LoadError(model_type=last.model_type, at=last.at, error=error)
 
 
 async def unload(services: Services, model_type: ModelType) -> Unloaded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -42,6 +43,7 @@ HELD_ELSEWHERE = manual.problem(download_examples.HELD_ELSEWHERE)
 NO_ROOM = manual.problem(download_examples.NO_ROOM)
 NO_WEIGHTS = manual.problem(download_examples.NO_WEIGHTS)
 BUSY = manual.problem(download_examples.BUSY)
+EXAMPLE = json.dumps(download_examples.DOWNLOAD)
 
 Quick = Annotated[bool, Query(description="Look at sizes and headers alone: nothing is hashed.", examples=[True])]
 Repair = Annotated[bool, Query(description="Remove what is wrong and fetch it again.")]
@@ -99,8 +101,8 @@ async def get_status(model_type: ModelName, services: Deps) -> ModelStatus:
     summary="What do the models hold?",
 )
 async def get_models_health(services: Deps) -> ModelsHealth:
-    """Models in memory with their sizes and leases, RAM and VRAM, what is free where models are, and the last failed
-    download or verification.
+    """Models in memory with their sizes and leases, RAM and VRAM, what is free where models are, and what failed last:
+    a download or verification, a load, a task.
     """
     return await services.threads.call(downloads.health, services)
 
@@ -122,7 +124,7 @@ async def start_download(request: Request, response: Response, services: Deps) -
     joins the first. What does not fit on the disk is refused before the first byte; what was fetched is kept whatever
     happens, and no file has its name before its hash is right. Events `model.download` tell how it goes on.
     """
-    body = await read_body(request, services.settings.server, services.threads)
+    body = await read_body(request, services.settings.server, services.threads, example=EXAMPLE)
     wanted = asked_for(services.downloads.weights, body.fields)
     run = await services.threads.slow(downloads.download, services, wanted)
     response.headers["Location"] = f"{downloads.STATUS}/{wanted.model_type.value}"
