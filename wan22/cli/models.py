@@ -7,16 +7,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
+from wan22.cli.bars import Bars
 from wan22.cli.finding import size_words, time_words
 from wan22.cli.flags import Config, Home, settings_from
 from wan22.errors import Cancelled, InvalidRequest, ModelCorrupt
@@ -26,7 +18,6 @@ from wan22.models.conversions import plan_conversion
 from wan22.models.convert import Conversion, ConversionPlan
 from wan22.models.convert.layout import Kind
 from wan22.models.convert.originals import originals_of
-from wan22.models.download import DownloadProgress
 from wan22.models.in_turn import Run
 from wan22.models.specs import OFFICIAL
 from wan22.models.variants import Models
@@ -194,7 +185,7 @@ def _watch(run: Run) -> None:
     with ThreadPoolExecutor(1, thread_name_prefix="wan22-models") as pool:
         ended = pool.submit(run.run)
         try:
-            with _Bars(Console(stderr=True)) as bars:
+            with Bars(Console(stderr=True)) as bars:
                 # no join: Ctrl+C in one makes Python up to 3.12 take a thread that runs for ended
                 while not wait([ended], LOOK_S).done:
                     bars.show(run.progress())
@@ -206,30 +197,3 @@ def _watch(run: Run) -> None:
     except Cancelled as error:
         typer.echo(f"Stopped. {error.hint}", err=True)
         raise typer.Exit(130) from None
-
-
-class _Bars:
-    """A bar for each file that is being fetched, and one for all together."""
-
-    def __init__(self, console: Console) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        self._bars = Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)
-        self._all = self._bars.add_task("all files", total=None)
-        self._rows: dict[str, TaskID] = {}
-
-    def __enter__(self) -> _Bars:
-        self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bars.stop()
-
-    def show(self, progress: DownloadProgress) -> None:
-        """How it stands now."""
-        self._bars.update(self._all, total=progress.size_bytes, completed=progress.done_bytes)
-        for file in progress.files:
-            if file.state in ("checking", "fetching") and file.path not in self._rows:
-                self._rows[file.path] = self._bars.add_task(file.path, total=file.size_bytes)
-            if file.path in self._rows:
-                row = self._rows[file.path]
-                self._bars.update(row, completed=file.done_bytes, visible=file.state in ("checking", "fetching"))
