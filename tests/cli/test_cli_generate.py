@@ -112,7 +112,7 @@ def test_wrong_fields_are_told_by_flag_with_exit_code_2() -> None:
 def test_a_wrong_lora_is_told_by_its_flag() -> None:
     _, told = (process := start("a cat", "--lora", "dask")).communicate(timeout=60)
     assert process.returncode == 2
-    assert told.startswith("wan22: --lora: There is no LoRA of that name")
+    assert told.startswith("wan22: --lora dask: There is no LoRA of that name")
 
 
 def test_a_prompt_that_is_empty_is_told_by_its_name() -> None:

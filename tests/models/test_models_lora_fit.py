@@ -47,8 +47,11 @@ HEAD = {"diffusion_model.head.head.lora_A.weight": (2, 8), "diffusion_model.head
             lora() | lora(prefix="vace_"),
             "It has 20 layers that no LoRA is put on here, such as vace_blocks.0.cross_attn.k; ",
         ),
-        (lora(prefix="<script>."), "Its keys are in no known format (the first is for a layer ?script?.blocks.0"),
-        ({"a": (1,)}, "It has no LoRA layers; "),
+        (
+            lora(prefix="<script>."),
+            "a.safetensors can't be used. Its keys are in no known format (the first is for a layer ?script?.blocks.0",
+        ),
+        ({"a": (1,)}, "a.safetensors can't be used. It has no LoRA layers; "),
     ],
 )
 def test_why_it_does_not_fit_is_a_sentence_with_a_cure(tmp_path: Path, shapes: Shapes, reason: str) -> None:

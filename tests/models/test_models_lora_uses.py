@@ -38,6 +38,7 @@ def test_every_wrong_one_is_named_by_its_place_with_its_cure(loras: Loras) -> No
     assert told["loras.0"].startswith("There is no LoRA of that name; did you mean pair? ")
     assert told["loras.2"] == "is there twice: name each LoRA once."
     assert "16 wide" in told["loras.3"]
+    assert told["loras.4"].startswith("old.pt can't be used. Such files can run code ")
     assert told["loras.4"].endswith("get the LoRA as a safetensors file.")
 
 
@@ -72,7 +73,9 @@ def test_one_that_has_gone_since_is_said_to_have(loras: Loras, tmp_path: Path) -
 
 def test_one_that_has_broken_since_is_said_to_have(loras: Loras, tmp_path: Path) -> None:
     (tmp_path / "alone.safetensors").write_bytes(b"no longer")
-    with pytest.raises(ModelMissing, match=r"can't be used any more\. It is cut off") as broken:
+    with pytest.raises(
+        ModelMissing, match=r"LoRA alone has changed: alone\.safetensors can't be used\. It is cut off"
+    ) as broken:
         list(files_of(LoraUse(name="alone"), loras, 2))
     assert broken.value.hint.startswith("Mend the LoRA's file ")
 

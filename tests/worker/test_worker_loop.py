@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from support.samples import plan, request
 
-from wan22.errors import Cancelled, OutOfMemory, StoreError, WrongState
+from wan22.errors import Cancelled, ModelCorrupt, OutOfMemory, StoreError, WrongState
 from wan22.orchestrator.orchestrator import RunResult
 from wan22.queue.claim import Claim
 from wan22.queue.feed import Feed
@@ -71,6 +71,24 @@ def test_an_error_ends_its_task_and_not_the_worker(queue: Queue, error: Exceptio
     assert failed.error.code == code
     assert "what?" not in failed.error.detail, "an unforeseen error's words stay in the log"
     assert queue.get(second.task_id).status is Status.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("error", "traced"), [(ModelCorrupt("vae/a.safetensors is cut off."), False), (ValueError("what?"), True)]
+)
+def test_the_log_says_why_a_task_failed_with_the_trace_of_what_is_no_file_s_fault(
+    queue: Queue, caplog: pytest.LogCaptureFixture, error: Exception, traced: bool
+) -> None:
+    def runner(_: Claim) -> RunResult:
+        raise error
+
+    task = queue.submit(request(), plan())
+    drain(queue, runner)
+    (said,) = [record for record in caplog.records if vars(record).get("action") == "task_failed"]
+    failed = queue.get(task.task_id).error
+    assert failed is not None
+    assert failed.detail in said.getMessage()
+    assert bool(said.exc_info and said.exc_info[1] is error) == traced
 
 
 def until_told(claim: Claim) -> RunResult:

@@ -22,7 +22,7 @@ from wan22.cli.models import models
 from wan22.cli.optimizations import optimizations
 from wan22.cli.serve import serve
 from wan22.cli.settings import settings
-from wan22.errors import ConfigurationError, InvalidRequest, Wan22Error
+from wan22.errors import ConfigurationError, FieldError, InvalidRequest, Wan22Error
 
 app = typer.Typer(
     name="wan22",
@@ -78,13 +78,19 @@ def main() -> None:
 
 def _say(error: Wan22Error) -> None:
     if isinstance(error, InvalidRequest):
-        flags = _flags()
-        for wrong in error.errors:
-            typer.echo(f"wan22: {flags.get(wrong.field.partition('.')[0], wrong.field)}: {wrong.message}", err=True)
+        for told in map(_field, error.errors):
+            typer.echo(f"wan22: {told}", err=True)
     else:
         typer.echo(f"wan22: {error.detail}", err=True)
     if error.hint and not isinstance(error, (ConfigurationError, InvalidRequest)):  # whose own words end in the cure
         typer.echo(f"  {error.hint}", err=True)
+
+
+def _field(wrong: FieldError) -> str:
+    """What is wrong with a field, by its flag; with the value where the flag may be there twice."""
+    field, of_several, _ = wrong.field.partition(".")
+    flag = _flags().get(field, wrong.field)
+    return f"{flag} {wrong.value}: {wrong.message}" if of_several and wrong.value else f"{flag}: {wrong.message}"
 
 
 def _flags() -> dict[str, str]:

@@ -11,7 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from wan22.errors import Cancelled, DiskFull, GenerationFailed, StoreError, Wan22Error, WrongState
+from wan22.errors import (
+    Cancelled,
+    DiskFull,
+    GenerationFailed,
+    ModelCorrupt,
+    ModelMissing,
+    StoreError,
+    Wan22Error,
+    WrongState,
+)
 from wan22.orchestrator.orchestrator import RunResult
 from wan22.queue.claim import Claim
 from wan22.queue.queue import Queue
@@ -181,8 +190,11 @@ class Worker:
         except Cancelled:
             self._give_up(claim)
         except Exception as error:  # whatever a model run raises ends one task, not the server
-            logger.exception("The task failed.", extra={"action": "task_failed", "task_id": claim.task.task_id})
-            self._queue.fail(claim, _failure_of(error))
+            failure = _failure_of(error)
+            trace = None if isinstance(error, (ModelMissing, ModelCorrupt)) else error  # files on disk are no mystery
+            about = {"action": "task_failed", "task_id": claim.task.task_id}
+            logger.error("The task failed: %s", failure.detail, exc_info=trace, extra=about)
+            self._queue.fail(claim, failure)
         else:
             self._queue.complete(claim, result.outputs, peak_vram_bytes=result.peak_vram_bytes)
 

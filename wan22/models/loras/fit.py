@@ -76,6 +76,8 @@ def transformer_of(variant: Variant) -> Transformer:
 
 def fits(lora: Lora, transformer: Transformer) -> str | None:
     """None, or why it does not fit, in a sentence that ends in a cure."""
+    if lora.problem:
+        return lora.problem
     if lora.single is None and transformer.experts == 1:
         return f"It is made for one of two experts, and this model has a single transformer; {_CURE}"
     reasons = (_misfit(file, transformer) for file in lora.files)
@@ -89,8 +91,6 @@ def misfits(lora: Lora, models: Mapping[str, Transformer]) -> Mapping[str, str]:
 
 
 def _misfit(file: LoraFile, transformer: Transformer) -> str | None:
-    if file.problem:
-        return file.problem
     if file.foreign:
         return _foreign(file)
     if file.width not in (None, transformer.width):

@@ -58,8 +58,9 @@ class Lora:
 
     @property
     def problem(self) -> str | None:
-        """Why it can't be used with any model."""
-        return next((file.problem for file in self.files if file.problem), None)
+        """Which of its files keeps it from being used with any model, and why."""
+        told = ((file.path.name.encode("utf-8", "replace").decode(), file.problem) for file in self.files)
+        return next((f"{name} can't be used. {problem}" for name, problem in told if problem), None)
 
     def for_expert(self, expert: Expert | None) -> LoraFile | None:
         """The file to put on an expert, or on the only transformer of a model (None); None: it stays as it is."""

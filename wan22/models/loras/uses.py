@@ -47,7 +47,7 @@ def files_of(use: LoraUse, loras: Loras, experts: int) -> Iterator[tuple[int, Lo
     if lora is None:
         raise ModelMissing(f"There is no LoRA {use.name} any more: its file was moved, renamed or removed.", hint=_GONE)
     if lora.problem:
-        raise ModelMissing(f"The LoRA {use.name} can't be used any more. {lora.problem}", hint=_BROKEN)
+        raise ModelMissing(f"The LoRA {use.name} has changed: {lora.problem}", hint=_BROKEN)
     for number, (expert, weight) in enumerate(zip(EXPERTS[experts], use.weights(experts), strict=True)):
         if file := lora.for_expert(expert):
             yield number, file, weight
@@ -55,9 +55,9 @@ def files_of(use: LoraUse, loras: Loras, experts: int) -> Iterator[tuple[int, Lo
 
 def _misfit(field: str, name: str, loras: Loras, transformer: Transformer) -> Iterator[FieldError]:
     try:
-        reason = fits(loras.get(name, field=field), transformer)
+        lora = loras.get(name, field=field)
     except InvalidRequest as error:
         yield from error.errors
     else:
-        if reason:
-            yield FieldError(field, f"does not fit this model. {reason}", name)
+        if reason := fits(lora, transformer):
+            yield FieldError(field, reason if lora.problem else f"does not fit this model. {reason}", name)
