@@ -7,8 +7,8 @@ prompt is a held-out combination of shape, colour, ground and motion; its video 
 (`train_demo/sight.py`). With pictures the first (and last) frame is compared with what was sent. Prints a row of
 shares; `--out` keeps a contact sheet. `--later` asks for what the world gained (diagonals, bouncing, turning, two
 things side by side), which the experts of `t2v` know. `--lora sunset --ground sunset` and `--preset fast` try the
-shipped LoRAs. `--only` and `--cache` change the loaded model in this process, in which the server's phases then run
-without HTTP.
+shipped LoRAs. `--step-cache` asks for that, and the row says what share of the passes it spared. `--only` changes the
+loaded model in this process, in which the server's phases then run without HTTP.
 """
 
 from __future__ import annotations
@@ -165,18 +165,28 @@ def _png(picture: Frames) -> bytes:
 def main() -> None:
     """Measure and print."""
     options = _options()
-    names = ("guidance_scale", "guidance_scale_2", "steps", "flow_shift", "quantization", "preset", "loras")
+    names = (
+        "guidance_scale",
+        "guidance_scale_2",
+        "steps",
+        "flow_shift",
+        "quantization",
+        "preset",
+        "loras",
+        "step_cache",
+    )
     fields = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     told = {name: getattr(options, name) for name in ("vary", "seed", "ground", "later")}
     wanted = cases(options.kind, options.prompts, **told)
     sent = list(shots(options.kind, wanted, fields))
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as home:
-        changes = {name: getattr(options, name) for name in ("only", "cache")}
-        run = Direct(**changes) if any(changes.values()) else Served(Path(home))
+        run = Direct(options.only) if options.only else Served(Path(home))
         videos = list(run(sent))
     result = {"kind": options.kind, "prompts": len(wanted), **score(wanted, videos)}
     result["seconds_each"] = round((time.perf_counter() - began) / len(wanted), 2)
+    if run.passes:
+        result["spared"] = round(sum(each.spared for each in run.passes) / sum(each.total for each in run.passes), 3)
     print(json.dumps(result))
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
@@ -196,7 +206,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--shift", dest="flow_shift", type=float)
     parser.add_argument("--quantization", choices=get_args(Quantization), help="as in a request")
     parser.add_argument("--only", choices=("high", "low"), help="one expert at all noise levels")
-    parser.add_argument("--cache", action="store_true", help="diffusers' first-block cache")
+    parser.add_argument("--step-cache", action=argparse.BooleanOptionalAction, help="as in a request")
     parser.add_argument("--lora", dest="loras", help="by its name")
     parser.add_argument("--preset", help="as in a request")
     parser.add_argument("--ground", choices=(*GROUNDS, SUNSET), help="the only ground that is asked for")

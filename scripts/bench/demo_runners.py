@@ -22,9 +22,7 @@ from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.loader import load
 from wan22.pipelines.phases import decode, denoise, encode_text
 from wan22.settings import DeviceSettings, ModelsSettings
-from wan22.tasks import Draft, Phase
-
-CACHE_THRESHOLD = 0.03
+from wan22.tasks import Draft, Passes, Phase
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,7 @@ class Served:
 
     def __init__(self, home: Path) -> None:
         self._home = home
+        self.passes: list[Passes] = []  # of the tasks so far, where they had a step cache
         config = home / "config.toml"
         config.write_text('[models]\nvariant = "demo"\n', "utf-8")
         self._port = free_port()
@@ -58,6 +57,8 @@ class Served:
         task = client.wait(client.submit(image=first, last_image=last, **shot.body).task_id)
         if task.status.value != "completed":
             raise SystemExit(f"task {task.task_id} is {task.status.value}: {task.error}")
+        if task.passes:
+            self.passes.append(task.passes)
         with tempfile.TemporaryDirectory() as folder:
             return frames_of(client.download(task, path=Path(folder) / "video.mp4"))
 
@@ -65,8 +66,10 @@ class Served:
 class Direct:
     """The server's own phases, on demo weights that were changed after loading."""
 
-    def __init__(self, *, only: str | None, cache: bool) -> None:
-        self._only, self._cache = only, cache
+    passes: Sequence[Passes] = ()  # it has no step cache
+
+    def __init__(self, only: str) -> None:
+        self._only = only
         self._models = Models(ModelsSettings(variant="demo"), Path(tempfile.gettempdir()))
         self._planner = Planner(self._models, DeviceSettings(), probe)
 
@@ -89,9 +92,6 @@ class Direct:
             pipeline.transformer_2 = pipeline.transformer
         elif self._only == "low":
             pipeline.transformer = pipeline.transformer_2
-        if self._cache:
-            for expert in model.experts:
-                _cache(expert)
 
 
 class Unheard:
@@ -116,13 +116,6 @@ def frames_of(path: Path) -> Any:
     with contextlib.closing(reader):
         width, height = next(reader)["size"]
         return np.stack([np.frombuffer(frame, np.uint8).reshape(height, width, 3) for frame in reader])
-
-
-def _cache(expert: Any) -> None:
-    from diffusers import FirstBlockCacheConfig
-
-    if not expert.is_cache_enabled:
-        expert.enable_cache(FirstBlockCacheConfig(threshold=CACHE_THRESHOLD))
 
 
 def _silent(_: str) -> None:

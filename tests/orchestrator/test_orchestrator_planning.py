@@ -32,6 +32,20 @@ def planner(
 CAT = Draft(model_type=ModelType.T2V_A14B, prompt="a cat")
 
 
+@pytest.mark.parametrize("model_type", [ModelType.T2V_A14B, ModelType.TI2V_5B])
+def test_a_step_cache_is_planned_where_it_is_asked_for_with_a_threshold_for_each_expert(
+    tmp_path: Path, model_type: ModelType
+) -> None:
+    asked = planner(tmp_path).prepare(CAT.model_copy(update={"model_type": model_type, "step_cache": True}))[1]
+    assert asked.step_cache is not None
+    assert len(asked.step_cache) == (2 if model_type is ModelType.T2V_A14B else 1)
+    (choice,) = (choice for choice in asked.choices if choice.what == "step_cache")
+    assert choice.choice.split(" and ") == [f"{threshold:g}" for threshold in asked.step_cache]
+    assert choice.why.startswith("as asked")
+    left_out = planner(tmp_path).prepare(CAT.model_copy(update={"model_type": model_type}))[1]
+    assert left_out.step_cache is None
+
+
 def test_the_demo_weights_are_planned_where_there_are_no_others(tmp_path: Path) -> None:
     request, plan = planner(tmp_path).prepare(CAT)
     assert (plan.variant, plan.model_files, plan.device, plan.offload) == ("demo", "t2v-A14B/demo", "cpu", "none")

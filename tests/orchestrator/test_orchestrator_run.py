@@ -93,6 +93,24 @@ def test_a_run_leaves_whole_files_and_the_model_loaded(studio: Studio) -> None:
     assert resident.key == key_of(ModelType.T2V_A14B, claim.task.plan, resident.key.stamp)
 
 
+def test_the_record_tells_how_many_passes_a_step_cache_spared(studio: Studio) -> None:
+    claim = studio.claim(step_cache=True, steps=10, num_videos=2)
+    run(studio, claim)
+    passes = claim.reporter.merge(claim.task).passes
+    assert passes is not None
+    assert (passes.total, 0 < passes.spared < passes.total / 2) == (2 * 2 * 10, True)
+    assert claim.task.plan.choices[-1].what == "step_cache"
+    studio.queue.fail(claim, samples.FAILURE)
+    assert studio.queue.get(claim.task.task_id).passes == passes
+
+
+def test_without_one_nothing_is_said_of_passes(studio: Studio) -> None:
+    claim = studio.claim(step_cache=False)
+    run(studio, claim)
+    assert claim.reporter.merge(claim.task).passes is None
+    assert claim.task.plan.step_cache is None
+
+
 def test_a_model_that_was_loaded_ahead_is_the_one_that_the_task_uses(studio: Studio) -> None:
     claim = studio.claim()
     ahead = studio.orchestrator.load(ModelType.T2V_A14B, claim.task.plan, Silent(lambda: None))

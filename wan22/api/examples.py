@@ -49,6 +49,7 @@ REQUEST: dict[str, Any] = {
     "num_videos": 1,
     "strength": None,
     "priority": 0,
+    "step_cache": None,
     "enable_optimization": True,
     "metadata": {},
 }
@@ -61,6 +62,7 @@ PLAN: dict[str, Any] = {
     "compute": "bf16",
     "offload": "group",
     "slices": None,
+    "step_cache": None,
     "render": {
         "width": 1280,
         "height": 720,
@@ -132,6 +134,7 @@ QUEUED: dict[str, Any] = {
     "attempts": 0,
     "resumed_from_step": None,
     "fallbacks": [],
+    "passes": None,
     "peak_vram_bytes": None,
     "created_at": "2026-11-20T10:15:30.000Z",
     "started_at": None,

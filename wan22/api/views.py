@@ -9,7 +9,20 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSche
 
 from wan22.api.problems import BY_CODE, Problem
 from wan22.api.services import Services
-from wan22.tasks import Artifact, Event, Failure, Forecast, ModelType, Phase, Plan, Request, Status, Task, Timings
+from wan22.tasks import (
+    Artifact,
+    Event,
+    Failure,
+    Forecast,
+    ModelType,
+    Passes,
+    Phase,
+    Plan,
+    Request,
+    Status,
+    Task,
+    Timings,
+)
 
 TASKS = "/api/v1/generation"
 
@@ -70,6 +83,7 @@ class TaskView(View):
     attempts: int = Field(description="Runs started.")
     resumed_from_step: int | None = Field(description="Step that the last run began at; null if at the first.")
     fallbacks: tuple[str, ...] = Field(description="What was tried when memory ran out.")
+    passes: Passes | None = Field(description="What the step cache spared, counted; null without one.")
     peak_vram_bytes: int | None = Field(description="Measured; null without a GPU.")
     created_at: UtcTime = Field(description="When it was accepted.")
     started_at: UtcTime | None = Field(description="When its last run began; null before.")

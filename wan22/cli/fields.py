@@ -35,5 +35,9 @@ Precision = Annotated[
 Preset = Annotated[
     str | None, Option("--preset", help="best, balanced, fast (a few-step LoRA that is on disk) or draft.")
 ]
+StepCache = Annotated[
+    bool | None,
+    Option("--step-cache/--no-step-cache", help="Spare most of a step where little changed since the last one."),
+]
 Loras = Annotated[list[str] | None, Option("--lora", help="A LoRA by its name, or as NAME=0.8. May be repeated.")]
 Count = Annotated[int | None, Option("--count", help="How many, with seeds seed, seed + 1 and so on.")]

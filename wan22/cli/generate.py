@@ -48,6 +48,7 @@ def generate(
     output_format: fields.Format = None,
     quality: fields.Quality = None,
     quantization: fields.Precision = None,
+    step_cache: fields.StepCache = None,
     preset: fields.Preset = None,
     loras: fields.Loras = None,
     num_videos: fields.Count = None,

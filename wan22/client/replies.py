@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from wan22.tasks import Failure, Forecast, Phase, Status, Timings
+from wan22.tasks import Failure, Forecast, Passes, Phase, Status, Timings
 
 
 class Reply(BaseModel):
@@ -52,6 +52,7 @@ class RemoteTask(Reply):
     outputs: tuple[Output, ...] = ()
     timings: Timings = Timings()
     attempts: int = 0
+    passes: Passes | None = None
     peak_vram_bytes: int | None = None
     created_at: datetime
     started_at: datetime | None = None

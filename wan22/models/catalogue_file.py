@@ -50,6 +50,7 @@ _KINDS_OF_VALUE = {
     "models": 'it must be a list, as ["TI2V-5B"]',
     "defaults": "it must be a table, as { steps = 4 }",
     "files": "it must be a table, [variant.files], with a line for each file",
+    "step_cache": "it must be a list, as [0.06, 0.06]",
 }
 _PLAIN = {
     "extra_forbidden": "there is no such key",
@@ -88,6 +89,8 @@ class _Defaults(_Table):
     guidance_scale_2: Real | None = Field(default=None, ge=0, le=30)
     flow_shift: Real | None = Field(default=None, gt=0, le=100)
     flow_shift_small: Real | None = Field(default=None, gt=0, le=100)
+    step_cache: tuple[Annotated[Real, Field(ge=0, lt=1)], ...] | None = None
+    step_cache_spares: Real | None = Field(default=None, ge=0, lt=1)
 
 
 class _File(_Table):
@@ -141,6 +144,8 @@ class _Variant(_Table):
         said = {name: value for name, value in self.defaults.model_dump().items() if value is not None}
         if len(model.transformers) == 1 and "guidance_scale_2" in said:
             raise ValueError("guidance_scale_2 is for models with two experts")
+        if len(said.get("step_cache", model.transformers)) != len(model.transformers):
+            raise ValueError("step_cache must have one threshold for each transformer")
         same = self.model_dump(exclude={"models", "defaults", "files"})
         files = {component: SingleFile(**file.model_dump()) for component, file in sorted(self.files.items())}
         return VariantSpec(**same, model_type=model_type, defaults=replace(model.defaults, **said), files=files)
@@ -177,7 +182,7 @@ def read_catalogue(path: Path) -> tuple[tuple[ModelSpec, ...], Variants]:
     tables = {ModelType(table["model_type"]): content.shared | table for table in content.model}
     bases = {
         model_type: _Basis(
-            Defaults(**table["defaults"]),
+            TypeAdapter(Defaults).validate_python(table["defaults"]),
             ("transformer", "transformer_2") if "boundary_ratio" in table else ("transformer",),
         )
         for model_type, table in tables.items()

@@ -62,6 +62,7 @@ def resolve(
         num_videos=_or(draft.num_videos, 1),
         strength=_or(draft.strength, DEFAULT_STRENGTH) if ask.is_still and image else None,
         priority=_or(draft.priority, 0),
+        step_cache=draft.step_cache,
         enable_optimization=_or(draft.enable_optimization, True),
         metadata=_or(draft.metadata, {}),
     )

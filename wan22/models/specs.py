@@ -38,6 +38,8 @@ class Defaults:
     guidance_scale_2: float | None = None  # of the low-noise expert; None where there is one transformer
     flow_shift: float = 5.0
     flow_shift_small: float | None = None  # up to SMALL_AREA, where Wan advises another one
+    step_cache: tuple[float, ...] = ()  # thresholds of the first-block cache, one for each transformer
+    step_cache_spares: float | None = None  # share of the passes that it spared, as measured; None: nowhere yet
 
     def flow_shift_for(self, area: int) -> float:
         """The shift for frames of `area` pixels."""

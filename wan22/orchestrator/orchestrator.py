@@ -6,8 +6,8 @@ The phases themselves are `pipelines`, the files `media`, the loaded models `res
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from PIL.Image import Image
@@ -27,8 +27,9 @@ from wan22.pipelines.loader import load
 from wan22.pipelines.phases import decode, denoise, encode_image, encode_text
 from wan22.pipelines.prompt_cache import NO_CACHE, PromptCache
 from wan22.pipelines.slices import in_slices
+from wan22.pipelines.step_cache import step_cached
 from wan22.queue.reporter import RunReporter
-from wan22.tasks import Artifact, ImageRef, ModelType, Phase, Plan, Reporter, Task
+from wan22.tasks import Artifact, ImageRef, ModelType, Passes, Phase, Plan, Reporter, Task
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ class Orchestrator:
             with self._residency.lease(*self._wanted(task.request.model_type, plan, reporter)) as model:
                 model.reset_peak()
                 put_on(model, self._adapters(task, len(model.experts)))
-                with _sliced(model, plan):
+                with _sliced(model, plan), _step_cached(model, plan, reporter):
                     artifacts = self._make(model, task, fence, reporter)
                 peak = model.peak_vram_bytes()
             undo.pop_all()
@@ -173,6 +174,17 @@ def _sliced(model: LoadedModel, plan: Plan) -> AbstractContextManager[None]:
     """The model's blocks over slices of the sequence, where the plan says so."""
     blocks = [block for expert in model.experts for block in expert.blocks]
     return in_slices(blocks, plan.slices) if plan.slices else nullcontext()
+
+
+@contextmanager
+def _step_cached(model: LoadedModel, plan: Plan, reporter: RunReporter) -> Iterator[None]:
+    """The model sparing passes where the plan says so, and at the end the reporter told how many."""
+    if plan.step_cache is None:
+        yield
+        return
+    with step_cached(model.experts, plan.step_cache) as spared:
+        yield
+    reporter.passed(Passes(total=spared.passes, spared=spared.spared))
 
 
 def key_of(model_type: ModelType, plan: Plan, stamp: str) -> ModelKey:

@@ -24,6 +24,7 @@ from wan22.models.loras.uses import choice_of, errors_of
 from wan22.models.presets import render_area, with_preset
 from wan22.models.resolve import resolve
 from wan22.models.size import nearest_size
+from wan22.models.step_cache import step_cache_of
 from wan22.models.variants import DTYPE_BYTES, Models, Variant
 from wan22.orchestrator.forecasting import Weights, forecast
 from wan22.orchestrator.rungs import SLICE_TOKENS
@@ -132,6 +133,7 @@ class Planner:
             gpu_of(machine, device),
             self._settings.vram_reserve_bytes,
         )
+        step_cache, step_cache_choices = step_cache_of(request, variant)
         return Plan(
             variant=variant.name,
             model_files=f"{variant.spec.slug}/{variant.name}",
@@ -139,6 +141,7 @@ class Planner:
             precision=precision.dtypes,
             compute=precision.compute,
             offload=offload,
+            step_cache=step_cache,
             render=render_for(
                 width=request.width,
                 height=request.height,
@@ -153,6 +156,7 @@ class Planner:
                 Choice(what="precision", choice=precision.transformer, why=precision.why),
                 Choice(what="offload", choice=offload, why=offload_why),
                 *self._lora_choices(request.loras, variant),
+                *step_cache_choices,
             ),
         )
 

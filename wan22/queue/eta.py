@@ -16,7 +16,8 @@ NEWEST_SHARE = 0.3  # of the last run in what is known, at most: a new driver or
 
 def pace_of(request: Request, plan: Plan) -> str:
     """Names the tasks that need the same seconds for a unit of work: one model's weights on one device."""
-    return f"{request.model_type.value}/{plan.variant}/{plan.device}"
+    step_cache = "/step-cache" if plan.step_cache else ""
+    return f"{request.model_type.value}/{plan.variant}/{plan.device}{step_cache}"
 
 
 def work_of(request: Request, plan: Plan) -> Parts:

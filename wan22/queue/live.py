@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from wan22.queue.progress import FOR_EACH_OUTPUT, overall
-from wan22.tasks import Phase
+from wan22.tasks import Passes, Phase
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Live:
     step: int | None = None
     total_steps: int | None = None
     fallbacks: tuple[str, ...] = ()
+    passes: Passes | None = None
 
     def begun(self, phase: Phase, now: float) -> Live:
         """The next phase begins, for the current output."""

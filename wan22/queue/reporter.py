@@ -15,7 +15,7 @@ from wan22.queue import messages
 from wan22.queue.feed import Feed
 from wan22.queue.live import Live
 from wan22.queue.remaining import remaining_s
-from wan22.tasks import Parts, Phase, Task, Timings
+from wan22.tasks import Parts, Passes, Phase, Task, Timings
 
 PUBLISH_EVERY_S = 0.05  # a bar moves smoothly at 20 a second
 
@@ -74,6 +74,11 @@ class RunReporter:
         with self._writing:
             self._live = replace(self._live, fallbacks=(*self._live.fallbacks, said))
 
+    def passed(self, passes: Passes) -> None:
+        """What the step cache has spared, of all outputs."""
+        with self._writing:
+            self._live = replace(self._live, passes=passes)
+
     def preview(self, jpeg: bytes, *, width: int, height: int) -> None:
         """Show how the latents look now."""
         if not self._closed.is_set():
@@ -101,6 +106,7 @@ class RunReporter:
             step=live.step,
             total_steps=live.total_steps,
             fallbacks=live.fallbacks,
+            passes=live.passes,
             timings=timings,
         )
 

@@ -18,12 +18,12 @@ RETURNING value
 INSERT INTO tasks (
     id, status, priority, model_type, attempts, fence, pace, work, decode_work, encode_work,
     idempotency_key, fingerprint, image_id, last_image_id,
-    request, plan, outputs, timings, fallbacks, error, progress, step, total_steps,
+    request, plan, outputs, timings, fallbacks, passes, error, progress, step, total_steps,
     resumed_from_step, peak_vram_bytes, created_at, started_at, finished_at
 ) VALUES (
     :task_id, :status, :priority, :model_type, :attempts, :fence, :pace, :work, :decode_work, :encode_work,
     :idempotency_key, :fingerprint, :image_id, :last_image_id,
-    :request, :plan, :outputs, :timings, :fallbacks, :error, :progress, :step, :total_steps,
+    :request, :plan, :outputs, :timings, :fallbacks, :passes, :error, :progress, :step, :total_steps,
     :resumed_from_step, :peak_vram_bytes, :created_at, :started_at, :finished_at
 )
 
@@ -41,7 +41,7 @@ UPDATE tasks SET idempotency_key = NULL WHERE idempotency_key = :key
 -- From one status to another, by whoever saw it under this fence; changes nothing if it has moved since.
 UPDATE tasks
 SET status = :status, attempts = :attempts, outputs = :outputs, timings = :timings, fallbacks = :fallbacks,
-    error = :error, progress = :progress, step = :step, total_steps = :total_steps,
+    passes = :passes, error = :error, progress = :progress, step = :step, total_steps = :total_steps,
     resumed_from_step = :resumed_from_step, peak_vram_bytes = :peak_vram_bytes,
     started_at = :started_at, finished_at = :finished_at
 WHERE id = :task_id AND status = :before AND fence = :fence

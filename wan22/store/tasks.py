@@ -14,7 +14,7 @@ from wan22.errors import StoreError
 from wan22.store.table import Table
 from wan22.tasks import Failure, ModelType, Parts, Run, Status, Task, may_move
 
-_JSON = ("request", "plan", "outputs", "timings", "fallbacks", "error")
+_JSON = ("request", "plan", "outputs", "timings", "fallbacks", "passes", "error")
 _NEWEST = 2**63 - 1  # over every sequence number
 
 

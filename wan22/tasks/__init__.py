@@ -16,7 +16,7 @@ from wan22.tasks.reporter import Reporter, Silent
 from wan22.tasks.request import Draft, ImageRef, LoraUse, ModelType, Request
 from wan22.tasks.run import Run
 from wan22.tasks.status import MOVES, Phase, Status, may_move
-from wan22.tasks.task import Failure, Task, Timings
+from wan22.tasks.task import Failure, Passes, Task, Timings
 
 __all__ = [
     "MOVES",
@@ -31,6 +31,7 @@ __all__ = [
     "LoraUse",
     "ModelType",
     "Parts",
+    "Passes",
     "Phase",
     "PhaseForecast",
     "Plan",

@@ -50,6 +50,11 @@ class Plan(BaseModel):
         default=None,
         description="Tokens that a transformer's block works on at once, for about half of its memory; null: all.",
     )
+    step_cache: tuple[float, ...] | None = Field(
+        default=None,
+        description="How much the first block of a transformer may change from one step to the next, as a share, for "
+        "the rest of the pass to be spared; for each transformer, 0: never. Null: nothing is spared.",
+    )
     render: Render = Field(description="What is rendered, and what of it goes into the file.")
     optimizations: tuple[str, ...] = Field(default=(), description="Optimizations that are applied, by id.")
     choices: tuple[Choice, ...] = Field(default=(), description="What the server chose, each with its reason.")

@@ -148,6 +148,11 @@ class Draft(BaseModel):
         default=None, gt=0, le=1, description="Image to image: how much may change, from just above 0 to 1."
     )
     priority: Whole | None = Field(default=None, ge=-100, le=100, description="Higher runs first; 0 if left out.")
+    step_cache: bool | None = Field(
+        default=None,
+        description="Spare most of a step where little changed since the last one: faster, and another picture. Off "
+        "if left out, until a gain is measured.",
+    )
     enable_optimization: bool | None = Field(
         default=None, description="Whether the server may apply optimizations that keep the picture the same."
     )
@@ -182,6 +187,7 @@ class Request(BaseModel):
     num_videos: int = Field(default=1, description="Outputs, with seeds seed, seed + 1, …")
     strength: float | None = Field(default=None, description="Only for image to image.")
     priority: int = Field(default=0, description="Higher runs first.")
+    step_cache: bool | None = Field(default=None, description="None: the planner chooses.")
     enable_optimization: bool = Field(
         default=True, description="Whether the server may apply optimizations that keep the picture the same."
     )

@@ -45,6 +45,15 @@ class Timings(BaseModel):
     total_s: float | None = Field(default=None, description="From the start of the last attempt to its end.")
 
 
+class Passes(BaseModel):
+    """How often the transformers were run, of all outputs, where a step cache was at work."""
+
+    model_config = ConfigDict(frozen=True)
+
+    total: int = Field(description="Passes, one or two a step.")
+    spared: int = Field(description="Those of which only the first block ran; 0: no two steps were alike enough.")
+
+
 class Task(BaseModel):
     """One submitted request and all that became of it."""
 
@@ -64,6 +73,7 @@ class Task(BaseModel):
     fence: int = Field(default=0, description="Grows with each claim; a finish needs the current one.")
     resumed_from_step: int | None = None
     fallbacks: tuple[str, ...] = Field(default=(), description="What was tried when memory ran out.")
+    passes: Passes | None = Field(default=None, description="What the step cache spared; null without one.")
     peak_vram_bytes: int | None = None
     created_at: datetime
     started_at: datetime | None = None
