@@ -31,8 +31,10 @@ from wan22.orchestrator.orchestrator import Orchestrator, RunResult
 from wan22.orchestrator.planning import Planner
 from wan22.orchestrator.residency import ModelKey, Residency, Resident
 from wan22.orchestrator.tuning import Tuning
+from wan22.pipelines.kept import Kept
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.loader import preload
+from wan22.pipelines.picture_cache import PictureCache
 from wan22.pipelines.prompt_cache import PromptCache
 from wan22.queue.claim import Claim
 from wan22.queue.feed import Feed
@@ -84,9 +86,14 @@ class Runtime:
         self.tuning = Tuning(self.settings.device, probe)
         self.planner = Planner(self.models, self.settings.device, probe, loras=self.loras)
         self.advisor = Advisor(self.settings, self.planner, self.tuning, probe, storage.gains_path)
-        prompts = PromptCache(storage.prompts_dir, storage.prompt_cache_bytes)
         self._orchestrator = Orchestrator(
-            self.models, self.residency, self.outputs, self.uploads, loras=self.loras, prompts=prompts
+            self.models,
+            self.residency,
+            self.outputs,
+            self.uploads,
+            loras=self.loras,
+            prompts=PromptCache(Kept(storage.prompts_dir, storage.prompt_cache_bytes)),
+            pictures=PictureCache(Kept(storage.pictures_dir, storage.picture_cache_bytes)),
         )
         runner = painter(self.outputs) if painter else self._run
         self.monitor = Monitor.of(store, self.queue, storage.home, on_reading=self._tell_of_reading)

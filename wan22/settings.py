@@ -58,6 +58,12 @@ class StorageSettings(Room):
         description="Disk for embedded prompts, which spare loading the text encoder; 0 keeps none.",
     )
 
+    picture_cache_bytes: int = Field(
+        default=1_000_000_000,
+        ge=0,
+        description="Disk for input pictures as the VAE has encoded them, up to 25 MB each; 0 keeps none.",
+    )
+
     @field_validator("home")
     @classmethod
     def _expanded(cls, home: Path) -> Path:
@@ -87,6 +93,11 @@ class StorageSettings(Room):
     def gains_path(self) -> Path:
         """What optimizations were measured to gain on this machine."""
         return self.home / "cache" / "gains.json"
+
+    @property
+    def pictures_dir(self) -> Path:
+        """Encoded pictures, by the hash of their pixels."""
+        return self.home / "cache" / "pictures"
 
     @property
     def loras_dir(self) -> Path:

@@ -26,6 +26,7 @@ from wan22.orchestrator.orchestrator import Orchestrator, key_of
 from wan22.orchestrator.planning import Planner
 from wan22.orchestrator.residency import Residency
 from wan22.orchestrator.rungs import SLICE_TOKENS, rung_below
+from wan22.pipelines.kept import Kept
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.phases import denoise
 from wan22.pipelines.prompt_cache import NO_CACHE, PromptCache
@@ -187,7 +188,7 @@ def test_a_lora_that_has_gone_fails_its_task_and_not_the_next(studio: Studio) ->
 
 
 def test_a_prompt_that_was_embedded_before_spares_the_text_encoder_and_changes_nothing(tmp_path: Path) -> None:
-    prompts = PromptCache(tmp_path / "prompts", 10**6)
+    prompts = PromptCache(Kept(tmp_path / "prompts", 10**6))
     with opened(tmp_path, prompts=prompts) as studio:
         first = content(studio)
         (resident,) = studio.residency.residents()

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pipelines_kit import T2V, Recorder, ask, plan_of
 
+from wan22.pipelines.kept import Kept
 from wan22.pipelines.loader import LoadedModel, load
 from wan22.pipelines.prompt_cache import PromptCache
 from wan22.pipelines.text import MAX_TOKENS, encode_text
@@ -41,7 +42,7 @@ def known(cache: PromptCache, prompt: str) -> bool:
 def test_what_comes_back_is_what_was_put_in(tmp_path: Path, rows: int, prompt: str, dtype: str) -> None:
     import torch
 
-    cache, made = PromptCache(tmp_path, 10**6), embedding(rows, dtype=dtype)
+    cache, made = PromptCache(Kept(tmp_path, 10**6)), embedding(rows, dtype=dtype)
     cache.put(ENCODER, prompt, made)  # type: ignore[arg-type]
     back = cache.get(ENCODER, prompt, tokens=8)
     assert back is not None
@@ -50,7 +51,7 @@ def test_what_comes_back_is_what_was_put_in(tmp_path: Path, rows: int, prompt: s
 
 
 def test_another_encoder_or_another_letter_is_another_prompt(tmp_path: Path) -> None:
-    cache = PromptCache(tmp_path, 10**6)
+    cache = PromptCache(Kept(tmp_path, 10**6))
     put(cache, "a cat")
     assert cache.get("another encoder", "a cat", tokens=8) is None
     assert not known(cache, "a cat ")
@@ -58,13 +59,13 @@ def test_another_encoder_or_another_letter_is_another_prompt(tmp_path: Path) -> 
 
 
 def test_the_folder_tells_nobody_what_was_asked_for(tmp_path: Path) -> None:
-    put(PromptCache(tmp_path, 10**6), "secret")
+    put(PromptCache(Kept(tmp_path, 10**6)), "secret")
     (file,) = tmp_path.iterdir()
     assert b"secret" not in file.name.encode() + file.read_bytes()
 
 
 def test_what_was_unused_longest_goes_first(tmp_path: Path) -> None:
-    cache = PromptCache(tmp_path, 10**6)
+    cache = PromptCache(Kept(tmp_path, 10**6))
     for age, prompt in enumerate(["new", "used", "old"]):
         put(cache, prompt)
         for file in tmp_path.iterdir():
@@ -72,20 +73,20 @@ def test_what_was_unused_longest_goes_first(tmp_path: Path) -> None:
                 os.utime(file, (10**6 - age, 10**6 - age))
     (size,) = {file.stat().st_size for file in tmp_path.iterdir()}
     assert known(cache, "used")
-    put(PromptCache(tmp_path, 3 * size), "newest")
+    put(PromptCache(Kept(tmp_path, 3 * size)), "newest")
     assert [known(cache, prompt) for prompt in ("newest", "used", "new", "old")] == [True, True, True, False]
 
 
 def test_a_limit_of_nothing_keeps_nothing_and_uses_nothing(tmp_path: Path) -> None:
-    put(PromptCache(tmp_path / "none"), "a cat")
+    put(PromptCache(Kept(tmp_path / "none")), "a cat")
     assert not (tmp_path / "none").exists()
-    put(PromptCache(tmp_path, 10**6), "a cat")
-    assert not known(PromptCache(tmp_path), "a cat")
+    put(PromptCache(Kept(tmp_path, 10**6)), "a cat")
+    assert not known(PromptCache(Kept(tmp_path)), "a cat")
 
 
 @pytest.mark.parametrize("damage", [b"", b"\0" * 100, b"{", None])
 def test_a_damaged_file_is_as_good_as_none_and_is_replaced(tmp_path: Path, damage: bytes | None) -> None:
-    cache = PromptCache(tmp_path, 10**6)
+    cache = PromptCache(Kept(tmp_path, 10**6))
     put(cache, "a cat")
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:-1] if damage is None else damage)
@@ -96,11 +97,11 @@ def test_a_damaged_file_is_as_good_as_none_and_is_replaced(tmp_path: Path, damag
 
 def test_a_disk_that_takes_nothing_is_no_failure(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    cache = PromptCache(tmp_path / "file", 10**6)
+    cache = PromptCache(Kept(tmp_path / "file", 10**6))
     put(cache, "a cat")
     assert not known(cache, "a cat")
-    cache = PromptCache(tmp_path / "kept", 10**6)
-    part = cache._path(ENCODER, "a cat").with_suffix(f".{os.getpid()}.part")
+    cache = PromptCache(Kept(tmp_path / "kept", 10**6))
+    part = cache.kept.path(ENCODER, "a cat").with_suffix(f".{os.getpid()}.part")
     part.mkdir(parents=True)
     put(cache, "a cat")
     assert not known(cache, "a cat")
@@ -117,7 +118,7 @@ def test_only_new_prompts_load_the_text_encoder(
 ) -> None:
     import torch
 
-    cache, request = PromptCache(tmp_path, 10**6), ask(T2V, prompt="a red circle", negative_prompt="grey")
+    cache, request = PromptCache(Kept(tmp_path, 10**6)), ask(T2V, prompt="a red circle", negative_prompt="grey")
     fresh = encode_text(models(T2V), request, Recorder(), cache)
     kept = encode_text(bare, request, Recorder(), cache)
     assert bare.pipeline.text_encoder is None
@@ -132,5 +133,5 @@ def test_only_new_prompts_load_the_text_encoder(
 
 def test_a_prompt_without_guidance_needs_no_negative_one(bare: LoadedModel, tmp_path: Path) -> None:
     plain = ask(T2V, guidance_scale=1.0, guidance_scale_2=1.0)
-    encode_text(bare, plain, Recorder(), PromptCache(tmp_path, 10**6))
+    encode_text(bare, plain, Recorder(), PromptCache(Kept(tmp_path, 10**6)))
     assert len(list(tmp_path.iterdir())) == 1

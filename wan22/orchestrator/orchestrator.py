@@ -25,6 +25,7 @@ from wan22.pipelines.adapters import Adapter, put_on
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.loader import load
 from wan22.pipelines.phases import decode, denoise, encode_image, encode_text
+from wan22.pipelines.picture_cache import NO_PICTURES, PictureCache
 from wan22.pipelines.prompt_cache import NO_CACHE, PromptCache
 from wan22.pipelines.slices import in_slices
 from wan22.pipelines.step_cache import step_cached
@@ -54,9 +55,11 @@ class Orchestrator:
         *,
         loras: Loras | None = None,
         prompts: PromptCache = NO_CACHE,
+        pictures: PictureCache = NO_PICTURES,
     ) -> None:
         self._models = models
         self._prompts = prompts
+        self._pictures = pictures
         self._loras = loras or Loras(())
         self._residency = residency
         self._outputs = outputs
@@ -126,7 +129,7 @@ class Orchestrator:
         request, render = task.request, task.plan.render
         text = encode_text(model, request, reporter, self._prompts)
         picture, last_picture = self._open(request.image), self._open(request.last_image)
-        image = encode_image(model, request, render, picture, last_picture, reporter=reporter)
+        image = encode_image(model, request, render, picture, last_picture, reporter=reporter, cache=self._pictures)
         made = []
         for index, seed in enumerate(request.seeds):
             reporter.output(index, request.num_videos)

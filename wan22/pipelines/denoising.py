@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from wan22.pipelines.condition import ImageCondition
 from wan22.pipelines.finite import must_be_finite
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.memory import names_oom
-from wan22.pipelines.picture import ImageCondition
 from wan22.pipelines.preview import Previews
 from wan22.pipelines.schedule import noised, scheduler_for
 from wan22.pipelines.text import TextCondition

@@ -24,6 +24,7 @@ class LoadedModel:
     image: Any = field(repr=False)  # the pipeline from pictures and text; None for T2V-A14B
     preview_map: PreviewMap | None = field(repr=False)  # how latents look, roughly; None where the VAE allows none
     text_stamp: str  # another one where the same prompt may be embedded otherwise
+    picture_stamp: str  # and where the same picture may be encoded otherwise
     read_text_encoder: Callable[[Reporter], Any] = field(repr=False)
     is_damaged: bool = False  # it turned out when the text encoder was to be read
 

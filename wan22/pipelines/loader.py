@@ -116,9 +116,18 @@ class _Source:
     @property
     def text_stamp(self) -> str:
         """Of all that an embedded prompt depends on."""
-        dtype, device = self.plan.precision[TEXT_ENCODER], self.plan.device.partition(":")[0]
+        return self._stamp("tokenizer", TEXT_ENCODER)
+
+    @property
+    def picture_stamp(self) -> str:
+        """Of all that an encoded picture depends on, but for itself; where weights are streamed the VAE tiles."""
+        return f"{self.model_type.value} {self._stamp('vae')} {self.plan.offload}"
+
+    def _stamp(self, *names: str) -> str:
+        """Of components, the last of which computes."""
+        dtype, device = self.plan.precision[names[-1]], self.plan.device.partition(":")[0]
         read_by = (f"{name} {version(name)}" for name in ("torch", "diffusers", "transformers"))
-        return " ".join((self.places.stamp(("tokenizer", TEXT_ENCODER)), dtype, device, *read_by))
+        return " ".join((self.places.stamp(names), dtype, device, *read_by))
 
 
 def _width(name: str, plan: Plan) -> Width:
@@ -199,5 +208,6 @@ def _assemble(source: _Source, parts: dict[str, Any]) -> LoadedModel:
         image=image,
         preview_map=fit_preview_map(parts["vae"]),
         text_stamp=source.text_stamp,
+        picture_stamp=source.picture_stamp,
         read_text_encoder=source.read_text_encoder,
     )

@@ -9,9 +9,10 @@
 What they hand to each other is only theirs to read.
 """
 
+from wan22.pipelines.condition import ImageCondition
 from wan22.pipelines.decoding import decode
 from wan22.pipelines.denoising import denoise
-from wan22.pipelines.picture import ImageCondition, encode_image
+from wan22.pipelines.picture import encode_image
 from wan22.pipelines.text import TextCondition, encode_text
 
 __all__ = ["ImageCondition", "TextCondition", "decode", "denoise", "encode_image", "encode_text"]

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from wan22.media.uploads import fit
+from wan22.pipelines.condition import ImageCondition
 from wan22.pipelines.latents import normalised
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.memory import names_oom
+from wan22.pipelines.picture_cache import NO_PICTURES, PictureCache, fingerprint
 from wan22.pipelines.staged import FrameCondition
 from wan22.pipelines.watch import Ticker, watching
 from wan22.tasks import Phase, Render, Reporter, Request
 
 if TYPE_CHECKING:
     import torch
-
-
-@dataclass(frozen=True, eq=False)
-class ImageCondition:
-    """What the pictures became. `frames` go into the image pipeline; without them the text pipeline runs.
-
-    `start` is a picture's own normalised latents (1, z, 1, h, w), which image to image noises and changes.
-    """
-
-    frames: FrameCondition | None
-    start: torch.Tensor | None = None
 
 
 @names_oom("encoding the image")
@@ -39,29 +29,49 @@ def encode_image(
     last_image: Image.Image | None = None,
     *,
     reporter: Reporter,
+    cache: PictureCache = NO_PICTURES,
 ) -> ImageCondition | None:
-    """Encode the request's pictures (RGB, any size); None without any. The same for each of its videos.
+    """Encode the request's pictures (RGB, any size), or take them from the disk if they were encoded before.
+
+    None without any. The same for each of the request's videos.
 
     Pictures are scaled to cover the rendered frame and cut to it around their centre. With a strength the picture is
     changed (image to image), else it is the first frame. Raises Cancelled between the VAE's blocks, and OutOfMemory.
     """
     if image is None:
         return None
+    reporter.phase(Phase.IMAGE_ENCODE)
+    way = "first frame" if request.strength is None else "start"
+    size = f"{render.width}x{render.height}x{render.num_frames}"
+    key = (model.picture_stamp, way, size, fingerprint(image), fingerprint(last_image))
+    condition = cache.get(key, model.device)
+    if condition is None:
+        condition = _encoded(model, request, render, image, last_image, reporter=reporter)
+        cache.put(key, condition)
+    reporter.progress(1.0)
+    return condition
+
+
+def _encoded(
+    model: LoadedModel,
+    request: Request,
+    render: Render,
+    image: Image.Image,
+    last_image: Image.Image | None,
+    *,
+    reporter: Reporter,
+) -> ImageCondition:
     import torch
 
-    reporter.phase(Phase.IMAGE_ENCODE)
     vae, blocks = model.vae, model.vae.encoder.down_blocks
     calls = 1 if model.text else (render.num_frames - 1) // vae.config.scale_factor_temporal + 1
     try:
         with torch.no_grad(), watching(blocks, Ticker(reporter, calls * len(blocks)).tick):
             if request.strength is None:
-                condition = ImageCondition(_given(model, render, image, last_image))
-            else:
-                condition = ImageCondition(_blank(model, render), _latents_of(model, render, image))
+                return ImageCondition(_given(model, render, image, last_image))
+            return ImageCondition(_blank(model, render), _latents_of(model, render, image))
     finally:
         vae.clear_cache()  # of features of frames before, which the VAE itself only does at a good end
-    reporter.progress(1.0)
-    return condition
 
 
 def _given(model: LoadedModel, render: Render, image: Image.Image, last_image: Image.Image | None) -> FrameCondition:

@@ -4,6 +4,6 @@ BEGIN IMMEDIATE;
 
 ALTER TABLE tasks ADD COLUMN passes TEXT;
 
-PRAGMA user_version = 4;
+PRAGMA user_version = 6;
 
 COMMIT;
