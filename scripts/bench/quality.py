@@ -37,6 +37,7 @@ from train_demo.drawing import Frames  # noqa: E402 - as above
 from train_demo.sight import psnr  # noqa: E402 - as above
 
 from wan22.hardware.probe import probe  # noqa: E402 - as above
+from wan22.hardware.process import prepare_process  # noqa: E402 - as above
 from wan22.models import demo_weights  # noqa: E402 - as above
 from wan22.models.loras.folders import Loras  # noqa: E402 - as above
 from wan22.models.loras.uses import files_of  # noqa: E402 - as above
@@ -47,7 +48,6 @@ from wan22.pipelines.kept import Kept  # noqa: E402 - as above
 from wan22.pipelines.loaded import LoadedModel  # noqa: E402 - as above
 from wan22.pipelines.loader import load  # noqa: E402 - as above
 from wan22.pipelines.phases import decode, denoise, encode_image, encode_text  # noqa: E402 - as above
-from wan22.pipelines.process import prepare_process  # noqa: E402 - as above
 from wan22.pipelines.prompt_cache import NO_CACHE, PromptCache  # noqa: E402 - as above
 from wan22.pipelines.slices import in_slices  # noqa: E402 - as above
 from wan22.pipelines.step_cache import step_cached  # noqa: E402 - as above
