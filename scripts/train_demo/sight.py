@@ -47,8 +47,10 @@ def see(frames: Frames) -> Seen:
     if (areas > _SMALLEST).mean() < 0.5:
         return Seen("nothing", "nothing", name, "nothing")
     motion = _motion(masks, areas)
-    upright = masks[:2] if motion == "turning" else masks[areas > 0.5 * areas.max()]
-    return Seen(_shape(upright), _colour(frames, masks), name, motion)
+    upright = slice(2) if motion == "turning" else areas > 0.5 * areas.max()
+    colour = np.median(frames[masks].astype(np.float32), axis=0)
+    outlines = _within_edges(frames[upright], masks[upright], ground, colour)
+    return Seen(_shape(outlines), _nearest(colour, COLOURS), name, motion)
 
 
 def see_both(frames: Frames) -> tuple[Seen, Seen]:
@@ -87,8 +89,15 @@ def _things(frames: Frames, ground: Array) -> Mask:
     return np.asarray(around >= 5)
 
 
-def _colour(frames: Frames, masks: Mask) -> str:
-    return _nearest(np.median(frames[masks].astype(np.float32), axis=0), COLOURS)
+def _within_edges(frames: Frames, masks: Mask, ground: Array, colour: Array) -> Mask:
+    """Where a thing is at least half as far from the ground as its colour: an edge is where it is half of both.
+
+    What lies beside a thing, as rings that a VAE leaves around it, is unlike the ground, too, and no part of its shape.
+    """
+    behind = ground[None, :, None]
+    away = colour - behind
+    share = ((frames.astype(np.float32) - behind) * away).sum(-1) / (away * away).sum(-1)
+    return masks & (share > 0.5)
 
 
 def _nearest(colour: Array, palette: dict[str, tuple[int, int, int]]) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from train_demo.sight import psnr, see, see_both
-from train_demo.world import Words, clip, combinations, later_combinations
+from train_demo.world import SHAPE_NAMES, Words, clip, combinations, later_combinations
 
 SIZES = [(160, 160, 17), (128, 224, 17), (112, 64, 9), (224, 128, 33)]
 
@@ -56,6 +56,30 @@ def test_a_blurred_clip_is_still_read() -> None:
     )
     soft = sum(np.roll(drawn.astype(np.float32), (dy, dx), (1, 2)) for dy in (-2, 0, 2) for dx in (-2, 0, 2)) / 9
     assert see(soft.astype(np.uint8)) == ("square", "blue", "green", "growing")
+
+
+@pytest.mark.parametrize("shape", SHAPE_NAMES)
+def test_a_ring_beside_a_thing_is_no_part_of_its_shape(shape: str) -> None:
+    """As a VAE leaves one: brighter than the ground, and unlike the thing."""
+    words = Words(shape, "red", "green", "still")
+    drawn = clip(words, np.random.default_rng(0), width=224, height=128, frames=17)
+    is_red = (drawn[..., 0].astype(int) - drawn[..., 1]) > 60
+    beside = np.roll(is_red, (3, 12), (1, 2)) & ~is_red
+    drawn[beside] = np.clip(drawn[beside].astype(int) + [10, 60, 60], 0, 255).astype(np.uint8)
+    assert see(drawn) == (shape, "red", "green", "still")
+
+
+def test_what_is_between_two_shapes_is_the_nearer_one() -> None:
+    """A square whose corners are cut to an octagon and on is a circle in the end, and never a star."""
+    seen = []
+    for cut in (0, 6, 14, 22, 30):
+        rows, columns = np.abs(np.mgrid[-64:64, -112:112])
+        inside = (rows < 32) & (columns < 32) & (rows + columns < 64 - cut)
+        frame = np.where(inside[..., None], (220, 40, 40), (110, 170, 232)).astype(np.uint8)
+        seen.append(see(np.stack([frame] * 9)).shape)
+    assert seen[0] == "square"
+    assert seen[3] == "circle"
+    assert set(seen) == {"square", "circle"}
 
 
 def test_decibels_are_those_of_the_definition() -> None:
