@@ -65,7 +65,7 @@ def test_a_ring_beside_a_thing_is_no_part_of_its_shape(shape: str) -> None:
     drawn = clip(words, np.random.default_rng(0), width=224, height=128, frames=17)
     is_red = (drawn[..., 0].astype(int) - drawn[..., 1]) > 60
     beside = np.roll(is_red, (3, 12), (1, 2)) & ~is_red
-    drawn[beside] = np.clip(drawn[beside].astype(int) + [10, 60, 60], 0, 255).astype(np.uint8)
+    drawn[beside] = np.clip(drawn[beside].astype(int) + np.array([10, 60, 60]), 0, 255).astype(np.uint8)
     assert see(drawn) == (shape, "red", "green", "still")
 
 
