@@ -85,7 +85,14 @@ class Runtime:
         closing.callback(self.downloads.close)
         self.residency = self._make_residency(closing)
         self.tuning = Tuning(self.settings.device, probe)
-        self.planner = Planner(self.models, self.settings.device, probe, loras=self.loras, ours=held_bytes)
+        self.planner = Planner(
+            self.models,
+            self.settings.device,
+            probe,
+            loras=self.loras,
+            ours=held_bytes,
+            correction=self.queue.vram_correction,
+        )
         self.advisor = Advisor(self.settings, self.planner, self.tuning, probe, storage.gains_path)
         self._orchestrator = Orchestrator(
             self.models,

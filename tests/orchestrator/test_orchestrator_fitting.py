@@ -211,6 +211,16 @@ def test_what_our_own_models_hold_counts_as_free_and_what_others_hold_does_not()
     assert others.fitted()[1].total_s > idle.fitted()[1].total_s
 
 
+def test_what_needed_more_than_was_counted_is_planned_with_more() -> None:
+    counted = case()
+    missed = counted._replace(where=replace(counted.where, correction=lambda plan: 1.2))
+    (plan, bill), (_, before) = missed.fitted(), counted.fitted()
+    costs = costs_for(counted.request, plan)
+    assert bill.peak == pytest.approx(1.2 * bill_of(counted.request, plan, counted.weights, counted.where, costs).peak)
+    assert bill.need <= missed.where.room(missed.where.machine.gpus[0])
+    assert bill.total_s > before.total_s
+
+
 def test_a_choice_says_what_it_costs_and_what_the_faster_one_needs() -> None:
     plan, _ = case(vram=10).fitted()
     said = {choice.what: choice.why for choice in plan.choices}

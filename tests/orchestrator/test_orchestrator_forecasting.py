@@ -24,7 +24,7 @@ from wan22.orchestrator.placing import Weights
 from wan22.orchestrator.planning import Planner
 from wan22.orchestrator.rungs import SLICE_TOKENS
 from wan22.settings import DeviceSettings, ModelsSettings
-from wan22.tasks import Draft, Forecast, ModelType, Parts, Phase, Plan, Request
+from wan22.tasks import Draft, Forecast, ModelType, Parts, Phase, Plan, Request, Seen
 
 GIB = 2**30
 T2V, I2V, TI2V = ModelType.T2V_A14B, ModelType.I2V_A14B, ModelType.TI2V_5B
@@ -49,7 +49,7 @@ def foretold(
     tile: int | None = 256,
     vram_gib: float = 16,
     ram_gib: float = 128,
-    seen: Parts | None = None,
+    seen: Seen | None = None,
 ) -> Forecast:
     """Of the real weights in bf16, where they are as told."""
     request, plan, weights = asked(gpu, model_type, size, steps=steps, guidance=guidance)
@@ -181,9 +181,10 @@ def test_a_slow_bus_is_the_limit_where_a_pass_is_short() -> None:
 
 
 def test_what_ran_here_is_believed_before_what_is_published() -> None:
-    seen = Parts(denoise=10.0, decode=2.0, encode=1.0, rest=0.5)
-    found = foretold("NVIDIA GeForce RTX 4080", T2V, (1280, 720, 16), seen=seen)
-    assert (found.basis, found.total_s, denoising(found)) == ("measured", 13.5, 10.0)
+    parts = Parts(denoise=10.0, decode=2.0, encode=1.0, rest=0.5)
+    for is_same, basis in ((True, "measured"), (False, "calibrated")):
+        found = foretold("NVIDIA GeForce RTX 4080", T2V, (1280, 720, 16), seen=Seen(parts, is_same_size=is_same))
+        assert (found.basis, found.total_s, denoising(found)) == (basis, 13.5, 10.0)
 
 
 def test_of_a_device_in_no_table_no_time_is_told() -> None:

@@ -6,7 +6,7 @@ shares that were fitted to published times of Wan; of a device in no table nothi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -19,9 +19,9 @@ from wan22.models.cost import Cost, Work, costs_of
 from wan22.models.needs import CONTEXT_BYTES
 from wan22.models.specs import DEMO
 from wan22.orchestrator.placing import OnGpu, OverBus, Weights, in_ram, on_gpu, over_bus
-from wan22.tasks import Forecast, Parts, Phase, PhaseForecast, Plan, Request
+from wan22.tasks import Forecast, Parts, Phase, PhaseForecast, Plan, Request, Seen
 
-Basis = Literal["measured", "published", "none"]
+Basis = Literal["measured", "calibrated", "published", "none"]
 Fits = Literal["yes", "tight", "no"]
 
 GB = 1e9
@@ -45,6 +45,7 @@ class Where:
     machine: Machine
     reserve_bytes: int
     ours_bytes: int = 0  # that models which are loaded now hold on the GPU, and can give back
+    correction: Callable[[Plan], float] = lambda plan: 1.0  # of counted bytes on the GPU, as earlier runs have shown
 
     def gpu(self, plan: Plan) -> Gpu | None:
         """The plan's, if it has memory of its own."""
@@ -99,7 +100,10 @@ def bill_of(request: Request, plan: Plan, weights: Weights, where: Where, costs:
     """What the plan costs; the seconds by the GPU's published figures, or by those of a usual GPU, to compare by."""
     gpu = where.gpu(plan)
     beside = CONTEXT_BYTES if gpu else 0
-    phases = {phase: on_gpu(phase, plan, weights, beside + cost.held_bytes) for phase, cost in costs.items()}
+    missed = where.correction(plan) if gpu else 1.0
+    phases = {
+        phase: on_gpu(phase, plan, weights, beside + cost.held_bytes).corrected(missed) for phase, cost in costs.items()
+    }
     card = _here(gpu)
     held = max(cost.held_bytes for cost in costs.values())
     ram = in_ram(plan, weights) if gpu else weights.total + held
@@ -111,12 +115,12 @@ def bill_of(request: Request, plan: Plan, weights: Weights, where: Where, costs:
     return Bill(phases, seconds, round(ram))
 
 
-def forecast(request: Request, plan: Plan, where: Where, weights: Weights, *, seen: Parts | None = None) -> Forecast:
+def forecast(request: Request, plan: Plan, where: Where, weights: Weights, *, seen: Seen | None = None) -> Forecast:
     """What `plan` will take; `seen`: the seconds of its parts, where such work has been done here."""
     gpu, costs = where.gpu(plan), costs_for(request, plan)
     bill = bill_of(request, plan, weights, where, costs)
     card = _card_of(gpu) if is_told(plan) else None
-    seconds = _seen_seconds(costs, seen) if seen else bill.seconds if card else {}
+    seconds = _seen_seconds(costs, seen.seconds) if seen else bill.seconds if card else {}
     phases = tuple(
         PhaseForecast(
             phase=phase,
@@ -129,8 +133,8 @@ def forecast(request: Request, plan: Plan, where: Where, weights: Weights, *, se
     known = [one.seconds for one in phases if one.seconds is not None]
     vram = round(bill.peak) if gpu else None
     fits = fits_of(bill, gpu, where)
-    basis: Basis = "measured" if seen else "published" if card else "none"
-    total_s = sum(seen) if seen else sum(known) if len(known) == len(phases) else None
+    basis: Basis = _basis_of(seen) if seen else "published" if card else "none"
+    total_s = sum(seen.seconds) if seen else sum(known) if len(known) == len(phases) else None
     return Forecast(
         phases=phases,
         total_s=total_s,
@@ -184,12 +188,18 @@ def _in_slot(gpu: str, bus_bytes_per_s: float | None) -> Card:
     return card.model_copy(update={"bus_gb_s": bus_bytes_per_s / GB}) if bus_bytes_per_s else card
 
 
+def _basis_of(seen: Seen) -> Basis:
+    return "measured" if seen.is_same_size else "calibrated"
+
+
 def _time_said(total_s: float | None, basis: Basis, card: Card | None) -> str:
     if total_s is None:
         return "How long it takes is not known before the first such task has run"
     took = f"About {duration(total_s)}"
-    if basis == "measured" or card is None:
+    if basis == "measured":
         return f"{took}, as such tasks took here"
+    if basis == "calibrated" or card is None:
+        return f"{took}, by what tasks of other sizes took here"
     return f"{took} by the published figures of the {card.name}, without writing the file"
 
 

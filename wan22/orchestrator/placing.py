@@ -62,6 +62,10 @@ class OnGpu(NamedTuple):
         """Counted."""
         return self.staying + self.passing
 
+    def corrected(self, by: float) -> OnGpu:
+        """With a peak so many times as high; weights that stay are known, so that the miss is in the rest."""
+        return self._replace(passing=max(0.0, self.passing + (by - 1) * self.peak)) if by != 1 else self
+
     @property
     def need(self) -> float:
         """With head-room for fragments, which come with what is taken and given back."""

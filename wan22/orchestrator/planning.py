@@ -29,7 +29,7 @@ from wan22.orchestrator.fitting import fitted
 from wan22.orchestrator.forecasting import Where, forecast
 from wan22.orchestrator.placing import Weights
 from wan22.settings import DeviceSettings
-from wan22.tasks import Choice, Draft, Forecast, ImageRef, LoraUse, ModelType, Parts, Plan, Request
+from wan22.tasks import Choice, Draft, Forecast, ImageRef, LoraUse, ModelType, Plan, Request, Seen
 from wan22.tasks.request import EIGHT_BITS
 
 SEED_BITS = 32
@@ -41,7 +41,8 @@ _ANY_IMAGE = ImageRef(id="upl_" + "0" * 32, width=1280, height=720)
 class Planner:
     """Plans requests for one machine; looks only at what `probe` says and at which weights are on disk.
 
-    `ours` tells how much of a device's memory this process holds, and can give back.
+    `ours` tells how much of a device's memory this process holds, and can give back; `correction` what runs like a plan
+    needed of the GPU's memory, by what was counted.
     """
 
     def __init__(
@@ -52,12 +53,14 @@ class Planner:
         *,
         loras: Loras | None = None,
         ours: Callable[[str], int] = lambda device: 0,
+        correction: Callable[[Plan], float] = lambda plan: 1.0,
     ) -> None:
         self._models = models
         self._settings = settings
         self._probe = probe
         self._loras = loras or Loras(())
         self._ours = ours
+        self._correction = correction
 
     def prepare(
         self,
@@ -99,7 +102,8 @@ class Planner:
         plan, foretold = self._fitted(request, variant)
         if must_fit and foretold.fits == "no":
             raise self._too_large(request, variant, foretold)
-        return plan.model_copy(update={"predicted_peak_vram_bytes": foretold.peak_vram_bytes})
+        predicted = {"predicted_peak_vram_bytes": foretold.peak_vram_bytes, "vram_correction": self._correction(plan)}
+        return plan.model_copy(update=predicted)
 
     def _fitted(self, request: Request, variant: Variant) -> tuple[Plan, Forecast]:
         machine = self._probe()
@@ -112,14 +116,14 @@ class Planner:
         return plan, forecast(request, plan, where, weights)
 
     def _where(self, machine: Machine, plan: Plan) -> Where:
-        return Where(machine, self._settings.vram_reserve_bytes, self._ours(plan.device))
+        return Where(machine, self._settings.vram_reserve_bytes, self._ours(plan.device), self._correction)
 
     def default(self, model_type: ModelType) -> Plan:
         """The plan of a task that names this model and leaves all else out. Raises as `prepare` does."""
         image = _ANY_IMAGE if SPECS[model_type].takes_image == "always" else None
         return self.prepare(Draft(model_type=model_type, prompt="anything"), image=image, must_fit=False)[1]
 
-    def forecast(self, request: Request, plan: Plan, seen: Parts | None = None) -> Forecast:
+    def forecast(self, request: Request, plan: Plan, seen: Seen | None = None) -> Forecast:
         """What the plan will take; `seen`: the seconds of its parts, where such work has been done here.
 
         Raises ModelMissing and ModelCorrupt where the weights have gone since.

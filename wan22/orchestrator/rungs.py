@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wan22.queue.peaks import OTHERS_UNLOADED
 from wan22.tasks import Plan
 
 SLICE_TOKENS = 2_048
@@ -12,8 +13,6 @@ SLICE_TOKENS = 2_048
 
 SMALLEST_TILE = 256
 """Pixels a side of the VAE's tiles where memory ran out with larger ones."""
-
-OTHERS_UNLOADED = "All other models were unloaded."
 
 
 @dataclass(frozen=True)

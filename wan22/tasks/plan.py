@@ -68,3 +68,6 @@ class Plan(BaseModel):
     optimizations: tuple[str, ...] = Field(default=(), description="Optimizations that are applied, by id.")
     choices: tuple[Choice, ...] = Field(default=(), description="What the server chose, each with its reason.")
     predicted_peak_vram_bytes: int | None = Field(default=None, description="Null where nothing is known yet.")
+    vram_correction: float = Field(
+        default=1.0, description="What earlier runs here needed, by what was counted; it is in the prediction already."
+    )
