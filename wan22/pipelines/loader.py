@@ -114,7 +114,7 @@ class _Source:
     def read(self, name: str) -> Any:
         """One component, placed."""
         part = read_component(self.places, name, self.index, _width(name, self.plan))
-        _place(name, part, self.plan, self.stage)
+        place(name, part, self.plan, self.stage)
         return part
 
     @property
@@ -142,7 +142,7 @@ def _width(name: str, plan: Plan) -> Width:
     return Width(dtype)
 
 
-def _place(name: str, part: Any, plan: Plan, stage: Stage) -> None:
+def place(name: str, part: Any, plan: Plan, stage: Stage) -> None:
     """Move a component to the device, or leave it in RAM, from where it comes as the plan says."""
     if name in ("tokenizer", "scheduler"):
         return
