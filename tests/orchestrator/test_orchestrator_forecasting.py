@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import samples
 from support.weight_files import write_sparse
@@ -235,6 +235,42 @@ def test_a_request_that_can_not_fit_is_refused_and_its_cure_is_accepted(tmp_path
     with pytest.raises(InvalidRequest):
         plans.prepare(more)
     assert plans.prepare(more, must_fit=False)[0].num_frames == frames + 4
+
+
+@pytest.fixture(scope="module")
+def weights_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With weights of the real ones' size."""
+    home = tmp_path_factory.mktemp("weights")
+    planner(home, machine(None))
+    return home
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    vram_gib=st.floats(3, 20),
+    ram_gib=st.sampled_from([48, 128]),
+    size=st.sampled_from([(854, 480), (1280, 720), (1920, 1080), (2560, 1440)]),
+    frames=st.integers(1, 81),
+)
+def test_whatever_is_refused_the_cure_is_accepted(
+    weights_home: Path, vram_gib: float, ram_gib: int, size: tuple[int, int], frames: int
+) -> None:
+    where = machine("NVIDIA GeForce RTX 4080", vram_gib=vram_gib, ram_gib=ram_gib)
+    plans = Planner(Models(ModelsSettings(), weights_home), DeviceSettings(), lambda: where)
+    draft = Draft(model_type=T2V, prompt="a cat", width=size[0], height=size[1], num_frames=frames)
+    try:
+        plans.prepare(draft)
+    except InvalidRequest as refused:
+        (wrong,) = refused.errors
+        asked_for = wrong.message.rpartition("Ask for ")[2].rstrip(".")
+        if wrong.field == "num_frames":
+            cured = {"num_frames": int(asked_for.split()[0])}
+        elif wrong.field == "width":
+            cured = dict(zip(("width", "height"), map(int, asked_for.split("x")), strict=True))
+        else:
+            assert wrong.field == "model_type"
+            cured = {"quantization": "int8"} if "int8" in asked_for else {"model_type": TI2V}
+        plans.prepare(draft.model_copy(update=cured))
 
 
 def test_what_fits_in_slices_alone_is_run_in_slices(tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ PLAN: dict[str, Any] = {
         }
     ],
     "predicted_peak_vram_bytes": 13_821_999_134,
+    "vram_correction": 1.0,
 }
 
 OUTPUT: dict[str, Any] = {
