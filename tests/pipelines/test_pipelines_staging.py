@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from support.loras import lora_for
 from wan22.errors import Cancelled, OutOfMemory
 from wan22.models.loras.files import read
 from wan22.pipelines.adapters import Adapter, put_on
-from wan22.pipelines.staging import spread
+from wan22.pipelines.staging import in_a_ring, spread
 from wan22.tasks import Phase
 
 every_mode = pytest.mark.parametrize(("model_type", "images"), [(T2V, ()), (I2V, (PICTURE,)), (TI2V, (PICTURE,))])
@@ -142,6 +143,74 @@ def test_what_does_not_fit_is_out_of_memory_and_goes(demos, moved, monkeypatch) 
             with pytest.raises(OutOfMemory, match="while decoding"):
                 frames_of(model, latents)
         assert happened[-1] == "-vae"
+
+
+class FakeGroup:
+    """One block and its weights, of which only the place is kept: on the device, on the way there, or in RAM."""
+
+    def __init__(self, diary: list[str], name: str) -> None:
+        self.modules, self.parameters, self.onload_self = (), [self], True
+        self.onload_leader = self.offload_leader = self
+        self.offload_device, self.onload_device, self.non_blocking = "ram", "gpu", True
+        self.stream, self._place, self._diary, self._name = self, "ram", diary, name
+
+    @property
+    def device(self) -> str:
+        return "ram" if self._place == "ram" else "gpu"
+
+    def onload_(self) -> None:
+        FakeGroup.arrive()
+        assert self._place == "ram", "what is there is not fetched again"
+        self._diary.append(f"+{self._name}")
+        self._place = "on the way"
+        FakeGroup.coming = self
+
+    def offload_(self) -> None:
+        self._place = "ram"
+        self._diary.append(f"-{self._name}")
+
+    def synchronize(self) -> None:
+        FakeGroup.arrive()
+
+    coming = None
+
+    @classmethod
+    def arrive(cls) -> None:
+        """The copy that was begun ends, as it does before the next one begins."""
+        if cls.coming and cls.coming._place == "on the way":
+            cls.coming._place = "gpu"
+        cls.coming = None
+
+
+def passed(hooks) -> None:
+    """A pass over the blocks, each of which is whole on the device when it is used."""
+    for hook in hooks:
+        hook.pre_forward(hook.group)
+        assert hook.group._place == "gpu"
+        hook.post_forward(hook.group, None)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_each_block_is_fetched_once_a_pass_while_the_one_before_it_is_used(count) -> None:
+    """With streams, which only GPUs have."""
+    from diffusers.hooks.group_offloading import GroupOffloadingHook
+
+    diary: list[str] = []
+    groups = [FakeGroup(diary, str(index)) for index in range(count)]
+    hooks = [GroupOffloadingHook(group, config=SimpleNamespace(exclude_kwargs=None)) for group in groups]
+    in_a_ring(hooks)
+    passed(hooks)
+    if count > 1:
+        assert diary[:3] == ["+0", "+1", "-0"], "the second is on its way while the first is used"
+    diary.clear()
+    for _ in range(2):
+        passed(hooks)
+    assert all(diary.count(f"+{index}") == 2 for index in range(count))
+    there, most = {"0"} if count > 1 else set(), 0
+    for one in diary:
+        there = there | {one[1:]} if one[0] == "+" else there - {one[1:]}
+        most = max(most, len(there))
+    assert most <= 2
 
 
 @given(st.integers(1, 40).flatmap(lambda blocks: st.tuples(st.just(blocks), st.integers(0, blocks))))

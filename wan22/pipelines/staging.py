@@ -180,10 +180,19 @@ class _Groups:
         hooks = [GroupOffloadingHook(self.of([block]), config=config) for block in blocks]
         for block, hook in zip(blocks, hooks, strict=True):
             HookRegistry.check_if_exists_or_initialize(block).register_hook(hook, _HOOK)
-        if self.stream and len(hooks) > 1:
-            for hook, following in zip(hooks, [*hooks[1:], hooks[0]], strict=True):
-                hook.next_group, following.group.onload_self = following.group, False
+        if self.stream:
+            in_a_ring(hooks)
         return [hook.group for hook in hooks]
+
+
+def in_a_ring(hooks: Sequence[Any]) -> None:
+    """Let each of diffusers' hooks fetch the next one's group, the last one the first's, for the pass that follows.
+
+    A hook whose group is not there, as at first and after a pass that was left, fetches it itself and waits.
+    """
+    for hook, following in zip(hooks, [*hooks[1:], *hooks[:1]], strict=True):
+        hook.group.onload_self = False  # one that fetches itself does not wait for what it fetched
+        hook.next_group = following.group if following is not hook else None
 
 
 def is_tight(network: Any) -> bool:
