@@ -13,6 +13,7 @@ from bench.gpu_check import CAPS_GB, SIZES, WAYS, pieces
 from bench.gpu_table import write_table
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "bench" / "gpu_check.py"
+EXPERTS = ("T2V-A14B", "I2V-A14B")
 
 
 def checked(folder: Path, *options: str) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def test_all_that_is_promised_are_pieces() -> None:
     assert len(some) == 3 * len(WAYS)
 
 
-@pytest.mark.parametrize("model", ["T2V-A14B", "I2V-A14B", "TI2V-5B"])
+@pytest.mark.parametrize("model", ["TI2V-5B", *(pytest.param(one, marks=pytest.mark.slow) for one in EXPERTS)])
 def test_our_way_and_bare_diffusers_are_measured_and_not_twice(tmp_path: Path, model: str) -> None:
     rows = checked(tmp_path, "--only", f"{model}/64x64x4/6/ours")
     rows = checked(tmp_path, "--only", f"{model}/64x64x4/6/group")

@@ -109,7 +109,9 @@ class Orchestrator:
 
         Does nothing where it is there. Raises ModelMissing, ModelCorrupt, OutOfMemory, and Cancelled by the reporter.
         """
-        resident = self._residency.hold(*self._wanted(model_type, plan, reporter))
+        wanted = self._wanted(model_type, plan, reporter)
+        self._leave_room(wanted[0], plan)
+        resident = self._residency.hold(*wanted)
         try:
             resident.model.bring_text_encoder(reporter)
         except ModelCorrupt:
