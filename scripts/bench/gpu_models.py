@@ -74,6 +74,7 @@ def loaded(model_type: ModelType, parts: dict[str, Any], plan: Plan) -> LoadedMo
         image=image,
         preview_map=None,
         text_stamp="random",
+        picture_stamp="random",
         read_text_encoder=lambda _: parts["text_encoder"],
         stage=stage,
     )
