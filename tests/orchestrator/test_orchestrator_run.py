@@ -100,7 +100,7 @@ def test_the_record_tells_how_many_passes_a_step_cache_spared(studio: Studio) ->
     passes = claim.reporter.merge(claim.task).passes
     assert passes is not None
     assert (passes.total, 0 < passes.spared < passes.total / 2) == (2 * 2 * 10, True)
-    assert claim.task.plan.choices[-1].what == "step_cache"
+    assert "step_cache" in [choice.what for choice in claim.task.plan.choices]
     studio.queue.fail(claim, samples.FAILURE)
     assert studio.queue.get(claim.task.task_id).passes == passes
 
