@@ -31,6 +31,7 @@ from wan22.orchestrator.orchestrator import Orchestrator, RunResult
 from wan22.orchestrator.planning import Planner
 from wan22.orchestrator.residency import ModelKey, Residency, Resident
 from wan22.orchestrator.tuning import Tuning
+from wan22.pipelines.device_memory import held_bytes
 from wan22.pipelines.kept import Kept
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.loader import preload
@@ -84,7 +85,14 @@ class Runtime:
         closing.callback(self.downloads.close)
         self.residency = self._make_residency(closing)
         self.tuning = Tuning(self.settings.device, probe)
-        self.planner = Planner(self.models, self.settings.device, probe, loras=self.loras)
+        self.planner = Planner(
+            self.models,
+            self.settings.device,
+            probe,
+            loras=self.loras,
+            ours=held_bytes,
+            correction=self.queue.vram_correction,
+        )
         self.advisor = Advisor(self.settings, self.planner, self.tuning, probe, storage.gains_path)
         self._orchestrator = Orchestrator(
             self.models,

@@ -137,7 +137,7 @@ def test_weights_in_8_bits_are_judged_by_their_own_bytes() -> None:
     settings = load_settings().device
     kept = verdict_on(SPECS[ModelType.T2V_A14B], STUDIO, "cuda:0", settings, stored="int8")
     assert kept.obstacles == ()
-    assert str(kept).startswith("fit: 40.4 GB, int8 on cuda:0, streamed from RAM")
+    assert str(kept).startswith("fit: 40.4 GB, int8 on cuda:0, waiting in RAM for their turns on the GPU")
     old = replace(CARD, name="Tesla T4", compute_capability=(7, 5))
     refused = verdict_on(SPECS[ModelType.TI2V_5B], replace(STUDIO, gpus=(old,)), "cuda:0", settings, stored="int8")
     assert any("overflows in fp16" in obstacle for obstacle in refused.obstacles)

@@ -1,4 +1,4 @@
-"""From a machine to a device, dtypes and a residency, each with its reason."""
+"""From a machine to a device, dtypes and the room on its GPU, each with its reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wan22.errors import ConfigurationError
-from wan22.hardware.choose import choose_device, choose_offload, choose_precision, gpu_of
+from wan22.hardware.choose import choose_device, choose_precision, gpu_of, vram_room
 from wan22.hardware.machine import Gpu, Machine
 
 GB, MIB = 10**9, 2**20
@@ -122,29 +122,21 @@ def test_on_every_card_the_asked_dtype_holds_and_the_text_encoder_is_never_fp16(
     assert precision.compute == own
 
 
-@pytest.mark.parametrize(
-    ("weights", "gpu", "offload"),
-    [
-        (30 * GB, None, "none"),
-        (7 * GB, RTX_4080, "none"),
-        (9 * GB, RTX_4080, "group"),
-        (57 * GB, RTX_4080, "group"),
-        (57 * GB, H200, "none"),
-        (0, RTX_4080, "none"),
-    ],
-)
-def test_weights_that_do_not_fit_are_streamed(weights: int, gpu: Gpu | None, offload: str) -> None:
-    chosen, why = choose_offload(weights, gpu, GB)
-    assert (chosen, bool(why)) == (offload, True)
+def test_what_is_free_counts_and_the_desktop_keeps_its_share() -> None:
+    idle = replace(RTX_4080, vram_free_bytes=RTX_4080.vram_total_bytes)
+    assert vram_room(idle, reserve_bytes=GB) == RTX_4080.vram_total_bytes - GB
+    busy = replace(RTX_4080, vram_free_bytes=9 * GB)
+    assert vram_room(busy, reserve_bytes=GB) == 9 * GB, "others hold more than their share already"
 
 
-def test_what_the_last_task_left_loaded_does_not_change_the_plan() -> None:
-    busy = replace(RTX_4080, vram_free_bytes=MIB)
-    assert choose_offload(7 * GB, busy, GB) == choose_offload(7 * GB, RTX_4080, GB)
+def test_what_the_last_task_left_loaded_does_not_change_the_room() -> None:
+    idle = replace(RTX_4080, vram_free_bytes=RTX_4080.vram_total_bytes)
+    loaded = replace(RTX_4080, vram_free_bytes=RTX_4080.vram_total_bytes - 9 * GB)
+    assert vram_room(loaded, reserve_bytes=GB, ours_bytes=9 * GB) == vram_room(idle, reserve_bytes=GB)
 
 
-def test_a_reserve_larger_than_the_card_streams_everything() -> None:
-    assert choose_offload(1, RTX_4080, 20 * GB)[0] == "group"
+def test_a_reserve_larger_than_the_card_leaves_nothing() -> None:
+    assert vram_room(RTX_4080, reserve_bytes=20 * GB) == 0
 
 
 def test_the_card_of_a_device() -> None:

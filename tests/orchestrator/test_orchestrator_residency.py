@@ -122,3 +122,32 @@ def test_the_budget_holds_whatever_is_asked(uses: list[tuple[str, int]]) -> None
         bench.use(f"{name}{size_bytes}", size_bytes)
         assert sum(resident.model.size_bytes for resident in bench.residency.residents()) <= 10
         assert f"{name}{size_bytes}" in bench.loaded()
+
+
+def on_gpu(name: str, offload: str = "none") -> ModelKey:
+    return replace(key(name), device="cuda:0", offload=offload)
+
+
+@pytest.mark.parametrize(("needed", "left"), [(2, "ABCD"), (4, "BCD"), (7, "CD"), (99, "CD")])
+def test_what_stays_on_a_gpu_goes_for_a_run_that_needs_the_room(needed: int, left: str) -> None:
+    """A and B stay there; C waits in RAM, and D is elsewhere."""
+    bench, models = Bench(budget_bytes=100), {}
+    for wanted in (on_gpu("A"), on_gpu("B"), on_gpu("C", "model"), replace(on_gpu("D"), device="cuda:1")):
+        models[wanted.model_type] = FakeModel(3)
+        bench.residency.hold(wanted, 3, lambda name=wanted.model_type: models[name])  # type: ignore[misc] - its default
+
+    def free() -> int:
+        return 2 + sum(model.size_bytes for model in models.values() if model.is_closed)
+
+    bench.residency.leave_room(on_gpu("E"), needed, free)
+    assert "".join(sorted(bench.loaded())) == left
+
+
+def test_a_model_needs_no_room_for_what_it_holds_itself() -> None:
+    bench = Bench(budget_bytes=100)
+    for wanted in (on_gpu("A"), on_gpu("B")):
+        bench.residency.hold(wanted, 5, lambda: FakeModel(5))
+    bench.residency.leave_room(on_gpu("A"), 7, lambda: 2)
+    assert sorted(bench.loaded()) == ["A", "B"]
+    bench.residency.leave_room(on_gpu("A"), 8, lambda: 2)
+    assert bench.loaded() == ["A"]

@@ -100,7 +100,7 @@ def test_the_record_tells_how_many_passes_a_step_cache_spared(studio: Studio) ->
     passes = claim.reporter.merge(claim.task).passes
     assert passes is not None
     assert (passes.total, 0 < passes.spared < passes.total / 2) == (2 * 2 * 10, True)
-    assert claim.task.plan.choices[-1].what == "step_cache"
+    assert "step_cache" in [choice.what for choice in claim.task.plan.choices]
     studio.queue.fail(claim, samples.FAILURE)
     assert studio.queue.get(claim.task.task_id).passes == passes
 
@@ -253,10 +253,13 @@ def test_where_nothing_is_left_to_try_the_error_is_the_caller_s(
 @pytest.mark.parametrize(
     ("device", "offload", "has_others", "tried"),
     [
-        ("cuda:0", "none", True, ["none", "group", "group in slices"]),
-        ("cuda:0", "none", False, ["group", "group in slices"]),
-        ("cuda:0", "group", True, ["group", "group in slices"]),
-        ("cuda:0", "group in slices", False, []),
+        ("cuda:0", "none", True, ["none", "blocks 0 256", "group 256", "group 256 in slices"]),
+        ("cuda:0", "model", False, ["blocks 0 256", "group 256", "group 256 in slices"]),
+        ("cuda:0", "blocks 7", False, ["blocks 0 256", "group 256", "group 256 in slices"]),
+        ("cuda:0", "blocks 0 512", False, ["group 256", "group 256 in slices"]),
+        ("cuda:0", "blocks 0 in slices", False, ["group 256 in slices"]),
+        ("cuda:0", "group", True, ["group", "group 256", "group 256 in slices"]),
+        ("cuda:0", "group 256 in slices", False, []),
         ("cpu", "none", False, ["none in slices"]),
         ("cpu", "none", True, ["none", "none in slices"]),
     ],
@@ -264,17 +267,24 @@ def test_where_nothing_is_left_to_try_the_error_is_the_caller_s(
 def test_each_rung_needs_less_than_the_one_before(
     device: str, offload: str, has_others: bool, tried: list[str]
 ) -> None:
-    name, is_sliced, _ = offload.partition(" in slices")
-    plan = samples.plan(device=device, offload=name, slices=SLICE_TOKENS if is_sliced else None)
+    words = offload.removesuffix(" in slices").split()
+    plan = samples.plan(
+        device=device,
+        offload=words[0],
+        resident_blocks=int(words[1]) if words[0] == "blocks" else None,
+        vae_tile=int(words[-1]) if words[-1] in ("256", "512") else None,
+        slices=SLICE_TOKENS if offload.endswith("in slices") else None,
+    )
     found = []
     while rung := rung_below(plan, has_others=has_others, is_loaded=True):
         plan, has_others = rung.plan, False
-        found.append(f"{plan.offload}{' in slices' if plan.slices else ''}")
+        sizes = [str(size) for size in (plan.resident_blocks, plan.vae_tile) if size is not None]
+        found.append(" ".join([plan.offload, *sizes, *(["in slices"] if plan.slices else [])]))
     assert found == tried
 
 
 def test_what_runs_out_while_it_is_loaded_gains_nothing_by_slices() -> None:
-    plan = samples.plan(device="cuda:0", offload="group")
+    plan = samples.plan(device="cuda:0", offload="group", vae_tile=256)
     assert rung_below(plan, has_others=False, is_loaded=False) is None
     assert rung_below(plan, has_others=True, is_loaded=False) is not None
 

@@ -15,7 +15,7 @@ from support.loras import lora_for, write
 from wan22.errors import ModelCorrupt
 from wan22.models.eight_bit import is_narrow
 from wan22.models.loras.files import read
-from wan22.pipelines import loader
+from wan22.pipelines import loader, staging
 from wan22.pipelines.adapters import Adapter, put_on
 from wan22.pipelines.loader import LoadedModel
 
@@ -100,9 +100,9 @@ def test_they_are_never_streamed_without_a_copy_of_their_own(demos, monkeypatch,
     """However little RAM there is: diffusers then has nothing to come back to."""
     asked: dict[str, Any] = {}
     monkeypatch.setattr("diffusers.hooks.apply_group_offloading", lambda *_, **said: asked.update(said))
-    monkeypatch.setattr(loader.psutil, "virtual_memory", lambda: SimpleNamespace(available=0))
+    monkeypatch.setattr(staging.psutil, "virtual_memory", lambda: SimpleNamespace(available=0))
     expert = load_from(demos(TI2V), TI2V, **precision_of(bits)).experts[0]
-    loader._stream("transformer", expert, "cuda:0")
+    loader._stream(expert, "cuda:0", by_block=False)
     assert asked["use_stream"]
     assert asked["low_cpu_mem_usage"] is (bits == "fp32")
 

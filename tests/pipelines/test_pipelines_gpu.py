@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 
 import pytest
-from pipelines_kit import I2V, PICTURE, T2V, TI2V, Recorder, ask, frames_of, latents_of, load_from
+from pipelines_kit import I2V, PICTURE, T2V, TI2V, Recorder, ask, frames_of, latents_of, load_from, plan_of
 
 from wan22.errors import Cancelled
 from wan22.pipelines.phases import decode
@@ -75,12 +75,27 @@ def test_cancelled_while_weights_are_streamed(demos, at) -> None:
     assert again.equal(latents_of(load_from(demos(T2V), T2V, device=GPU, offload="group"), request))
 
 
+def test_what_waits_for_its_turn_takes_no_gpu_memory(demos) -> None:
+    import torch
+
+    gc.collect()
+    before = torch.cuda.memory_allocated(GPU)
+    model = load_from(demos(T2V), T2V, device=GPU, offload="model")
+    assert torch.cuda.memory_allocated(GPU) <= before + 1_000_000
+    with model.run_as(plan_of(offload="model", device=GPU)):
+        model.stage.enter(model.experts[0])
+        with_one = torch.cuda.memory_allocated(GPU) - before
+        model.stage.enter(model.experts[1])
+        assert torch.cuda.memory_allocated(GPU) - before <= with_one + 1_000_000
+    assert torch.cuda.memory_allocated(GPU) <= before + 1_000_000
+
+
 @pytest.mark.parametrize("model_type", [T2V, TI2V])
 def test_tiles_of_a_longer_clip_take_no_more_memory(demos, model_type) -> None:
     """Their features wait in host RAM, and each chunk of frames leaves the GPU before the next is decoded."""
     import torch
 
-    model = load_from(demos(model_type), model_type, device=GPU, offload="group")
+    model = load_from(demos(model_type), model_type, device=GPU)
     model.vae.enable_tiling(64, 64, 48, 48)
     factor, peaks = model.vae.spatial_compression_ratio, []
     for frames in (3, 3, 12):  # the first time cuDNN chooses its workspace

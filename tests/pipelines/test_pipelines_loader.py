@@ -104,10 +104,10 @@ def test_half_precision_keeps_what_must_be_exact(demos) -> None:
     assert latents_of(model, ask(T2V)).isfinite().all()
 
 
+@pytest.mark.parametrize("offload", ["model", "blocks", "group"])
 @pytest.mark.parametrize(("model_type", "images"), [(T2V, ()), (I2V, (PICTURE,)), (TI2V, (PICTURE,))])
-def test_streamed_weights_give_the_same_latents(models, demos, model_type, images) -> None:
-    streamed = load_from(demos(model_type), model_type, offload="group")
-    assert streamed.vae.use_tiling
+def test_weights_that_come_from_ram_give_the_same_latents(models, demos, model_type, images, offload) -> None:
+    streamed = load_from(demos(model_type), model_type, offload=offload, resident_blocks=1)
     request = ask(model_type)
     assert latents_of(streamed, request, *images).equal(latents_of(models(model_type), request, *images))
 

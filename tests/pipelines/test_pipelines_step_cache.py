@@ -104,6 +104,7 @@ def test_nothing_of_a_run_that_was_cancelled_is_in_the_next(models, at) -> None:
     "plan",
     [
         {"offload": "group"},
+        {"offload": "blocks", "resident_blocks": 1},
         {"precision": {"transformer": "int8", "text_encoder": "fp32", "vae": "fp32"}, "compute": "fp32"},
         {
             "precision": {"transformer": "int8", "text_encoder": "fp32", "vae": "fp32"},
@@ -111,7 +112,7 @@ def test_nothing_of_a_run_that_was_cancelled_is_in_the_next(models, at) -> None:
             "offload": "group",
         },
     ],
-    ids=["streamed", "int8", "int8 streamed"],
+    ids=["streamed", "blocks", "int8", "int8 streamed"],
 )
 def test_with_all_else_that_a_run_may_have(demos, tmp_path, plan, with_lora, sliced) -> None:
     """Against the same weights without streaming and slices, which give the same."""

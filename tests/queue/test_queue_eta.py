@@ -11,9 +11,9 @@ from queue_kit import House, run_through
 from support.samples import WORK, plan, request, task
 
 from wan22.errors import QueueFull
-from wan22.queue.eta import Pace, Seen, pace_of, work_of
+from wan22.queue.eta import KEPT, Pace, pace_of, speed_of, work_of
 from wan22.queue.progress import FOR_EACH_OUTPUT, WEIGHTS, overall
-from wan22.tasks import ModelType, Parts, Phase, Status, Task, Timings
+from wan22.tasks import ModelType, Parts, Phase, Plan, Status, Task, Timings
 
 seconds = st.floats(1e-3, 1e6)
 shares = st.floats(0, 1)
@@ -69,7 +69,7 @@ def test_what_has_never_run_is_not_foretold() -> None:
     pace = Pace()
     pace.learn(ran(Parts(1.0, 2.0, 3.0, 4.0)))
     assert foretold(pace, model_type=ModelType.TI2V_5B) is None
-    assert pace.total_s({"T2V-A14B/demo/cpu": WORK, "unknown": WORK}) is None
+    assert pace.total_s({pace_of(request(), plan()): WORK, "unknown": WORK}) is None
     assert pace.total_s({}) == 0
 
 
@@ -84,27 +84,69 @@ def test_a_steady_machine_is_foretold_exactly(took: Parts, runs: int, steps: int
 
 @given(st.lists(st.tuples(st.floats(1, 1e9), st.floats(1e-6, 1e3)), min_size=1, max_size=8))
 def test_a_learned_speed_lies_among_those_seen(runs: list[tuple[float, float]]) -> None:
-    seen = Seen()
-    for work, speed in runs:
-        seen = seen.and_(work, work * speed)
-    speeds = [speed for _, speed in runs]
-    assert min(speeds) * 0.999 <= seen.seconds_for(1.0) <= max(speeds) * 1.001
+    works, speeds = zip(*runs, strict=True)
+    took = [work * speed for work, speed in runs]
+    assert min(speeds) * 0.999 <= speed_of(works, took) <= max(speeds) * 1.001
 
 
 @given(st.integers(1, 20))
-def test_a_tiny_run_teaches_no_more_than_it_did(tiny_runs: int) -> None:
+def test_tiny_runs_change_nothing_that_a_large_one_has_shown(tiny_runs: int) -> None:
     """Each is 100 times slower for its work, which is a thousandth of the large one's."""
-    seen = Seen().and_(1_000_000.0, 100.0)
-    for _ in range(tiny_runs):
-        seen = seen.and_(1_000.0, 10.0)
-    assert 100 <= seen.seconds_for(1_000_000.0) <= 100 + tiny_runs * 10
+    speed = speed_of([1_000_000.0] + [1_000.0] * tiny_runs, [100.0] + [10.0] * tiny_runs)
+    assert speed * 1_000_000 == pytest.approx(100)
+
+
+@given(st.floats(1.5, 100), st.integers(0, 8))
+def test_a_run_that_something_disturbed_changes_nothing(times: float, at: int) -> None:
+    took = [10.0] * 9
+    took[at] *= times
+    assert speed_of([1.0] * 9, took) == 10.0
 
 
 def test_a_machine_that_has_become_slower_shows_after_some_runs() -> None:
-    seen = Seen()
-    for took in [10.0] * 10 + [20.0] * 10:
-        seen = seen.and_(1.0, took)
-    assert seen.seconds_for(1.0) == pytest.approx(20.0, rel=0.05)
+    pace = Pace()
+    for seconds in [10.0] * KEPT + [20.0] * (KEPT // 2 + 1):
+        pace.learn(ran(Parts(seconds, 1.0, 1.0, 1.0)))
+    found = foretold(pace)
+    assert found is not None
+    assert found.denoise == pytest.approx(20.0)
+
+
+REAL = {"variant": "dev", "precision": {"transformer": "bf16", "text_encoder": "bf16", "vae": "bf16"}}
+
+
+def sized(width: int, height: int, frames: int) -> Plan:
+    """Of real weights."""
+    size = {"width": width, "height": height, "num_frames": frames}
+    return plan(**REAL, render=plan().render.model_copy(update=size))
+
+
+def test_sizes_that_never_ran_are_foretold_by_what_others_took_for_their_operations() -> None:
+    """81 frames of 720p take 9 times the operations of 17, by 4 times the tokens: attention grows by their square."""
+    pace, short, long = Pace(), sized(1280, 720, 17), sized(1280, 720, 81)
+    pace.learn(ran(Parts(100.0, 5.0, 1.0, 1.0)).with_(plan=short))
+    same, other = pace.foretell(request(), short), pace.foretell(request(), long)
+    assert same is not None and same == (Parts(100.0, 5.0, 1.0, 1.0), True)  # noqa: PT018 - one promise
+    assert other is not None and not other.is_same_size  # noqa: PT018 - one promise
+    assert 750 < other.seconds.denoise < 950
+    assert other.seconds.decode == pytest.approx(5 * 632.6 / 134.5, rel=0.02)
+
+
+def test_runs_of_the_same_size_come_before_all_others() -> None:
+    pace, short, long = Pace(), sized(832, 480, 17), sized(1280, 720, 81)
+    pace.learn(ran(Parts(1.0, 1.0, 1.0, 1.0)).with_(plan=short))
+    pace.learn(ran(Parts(9_000.0, 1.0, 1.0, 1.0)).with_(plan=long))
+    found = pace.foretell(request(), short)
+    assert found is not None
+    assert found.seconds.denoise == pytest.approx(1.0)
+
+
+def test_another_way_or_precision_is_another_pace() -> None:
+    paces = {
+        pace_of(request(), plan(**{**REAL, **changes}))
+        for changes in ({}, {"offload": "blocks"}, {"precision": {**REAL["precision"], "transformer": "int8"}})
+    }
+    assert len(paces) == 3
 
 
 @pytest.mark.parametrize("gap", ["total_s", "denoise_s", "decode_s", "encode_s"])

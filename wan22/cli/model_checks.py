@@ -8,7 +8,7 @@ from functools import partial
 
 from wan22.cli.finding import Finding, failed_by, ok, size_words, warn
 from wan22.errors import ConfigurationError, ModelCorrupt, ModelMissing
-from wan22.hardware.choose import choose_device, choose_offload, choose_precision, eight_bit_obstacle, gpu_of
+from wan22.hardware.choose import choose_device, choose_precision, eight_bit_obstacle, gpu_of
 from wan22.hardware.machine import Gpu, Machine
 from wan22.models import demo_weights
 from wan22.models.catalogue import SPECS, ModelSpec
@@ -17,7 +17,7 @@ from wan22.models.variants import DTYPE_BYTES, Models, Variant
 from wan22.settings import DeviceSettings, Settings
 from wan22.tasks import ModelType
 
-HELD = {"none": "held whole", "group": "streamed from RAM"}
+_HELD, _WAITING = "held whole", "waiting in RAM for their turns on the GPU"
 
 
 def check_models(machine: Machine, settings: Settings) -> Iterator[Finding]:
@@ -69,13 +69,15 @@ def verdict_on(
     official = sum(count * DTYPE_BYTES[precision.dtypes[part]] for part, count in spec.parameters.items())
     size = held(precision.dtypes) if held else round(official)
     gpu = gpu_of(machine, device)
-    offload, _ = choose_offload(size, gpu, settings.vram_reserve_bytes)
+    is_whole = gpu is None or size <= gpu.vram_total_bytes - settings.vram_reserve_bytes
     obstacles = [*_of_gpu(spec, gpu), *filter(None, [eight_bit_obstacle(precision, device)])]
-    if (gpu is None or offload == "group") and size > machine.ram_total_bytes:
+    if (gpu is None or not is_whole) and size > machine.ram_total_bytes:
         obstacles.append(f"{size_words(size)} of RAM are needed, there are {size_words(machine.ram_total_bytes)}")
     if device == "cpu":
         obstacles.append("without a GPU that torch can use, a video takes hours")
-    return Verdict(f"{size_words(size)}, {precision.transformer} on {device}, {HELD[offload]}", tuple(obstacles))
+    return Verdict(
+        f"{size_words(size)}, {precision.transformer} on {device}, {_HELD if is_whole else _WAITING}", tuple(obstacles)
+    )
 
 
 def _real_in_use(models: Models, model_type: ModelType) -> Variant | None:

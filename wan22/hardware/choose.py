@@ -1,4 +1,4 @@
-"""Which device, precision and residency suit a machine. Pure: a snapshot in, a choice with its reason out."""
+"""Which device and precision suit a machine, and how much of its memory is there to plan with. Pure."""
 
 from __future__ import annotations
 
@@ -114,17 +114,12 @@ def _own_precision(machine: Machine, device: str, gpu: Gpu | None) -> tuple[str,
     return "fp16", f"{gpu.name} has no bf16 tensor cores (compute capability under 8.0)"
 
 
-def choose_offload(weights_bytes: int, gpu: Gpu | None, reserve_bytes: int) -> tuple[str, str]:
-    """Whether weights of that size stay on the GPU (none) or are streamed to it from RAM (group), and why.
+def vram_room(gpu: Gpu, *, reserve_bytes: int, ours_bytes: int = 0) -> int:
+    """Bytes of its memory that a run may take: what is free, with what we hold ourselves and can give back.
 
-    Half of the VRAM beyond the reserve is left for activations: at 720p and 81 frames they are as large as the weights
-    of the 5B. What is free now does not count: it shrinks by the very model that the last task has left loaded.
+    The reserve is the share of the desktop and of other programs. What they hold already counts as part of it.
     """
-    if gpu is None:
-        return "none", "no GPU memory to spare"
-    room = (gpu.vram_total_bytes - reserve_bytes) // 2
-    figures = f"{weights_bytes / GIB:.1f} GiB of weights, {gpu.vram_total_bytes / GIB:.1f} GiB of VRAM"
-    return ("none", f"{figures}: all fits") if weights_bytes <= room else ("group", f"{figures}: streamed from RAM")
+    return max(0, min(gpu.vram_total_bytes - reserve_bytes, gpu.vram_free_bytes + ours_bytes))
 
 
 def gpu_of(machine: Machine, device: str) -> Gpu | None:

@@ -6,6 +6,7 @@ once in diffusers' forward, with attention that keeps no matrix of scores. The d
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
@@ -54,9 +55,7 @@ class _VaeCost(NamedTuple):
     encoding: _Held
 
 
-_TILE_AREA = 256 * 256
-TILED_WORK = 1.65
-"""Tiles of 256 pixels a side that begin every 192 overlap: so much more is computed."""
+_TILE_AREA = 256 * 256  # the held bytes were counted over tiles of that size
 
 _TEXT_HELD_BYTES = 100_000_000
 _OF_A14B = _VaeCost(WAN_21, _Held.gib(1.196, 0.621), _Held.gib(0.868, 0.457))
@@ -70,17 +69,18 @@ _WHOLE_SHARE = 0.52  # of it, needed for all tokens where blocks work on slices:
 
 
 def costs_of(
-    spec: ModelSpec, request: Request, render: Render, *, tiled: bool, slices: int | None, compute: str, vae: str
+    spec: ModelSpec, request: Request, render: Render, *, tile: int | None, slices: int | None, compute: str, vae: str
 ) -> dict[Phase, Cost]:
     """The phases that `request` goes through, in their order, rendered so; dtypes are fp32, bf16 or fp16.
 
-    `tiled`: the VAE works in tiles; `slices`: tokens that the transformer's blocks work on at once, None for all.
+    `tile`: pixels a side of the VAE's tiles, None for whole frames; `slices`: tokens that the transformer's blocks work
+    on at once, None for all.
     """
     costs = {Phase.TEXT_ENCODE: _text(request)}
     if request.image:
-        costs[Phase.IMAGE_ENCODE] = _image(spec, render, tiled=tiled, dtype=vae)
+        costs[Phase.IMAGE_ENCODE] = _image(spec, render, tile=tile, dtype=vae)
     costs[Phase.DENOISE] = _denoising(spec, request, render, compute, slices=slices)
-    costs[Phase.DECODE] = _decoding(spec, request, render, tiled=tiled, dtype=vae)
+    costs[Phase.DECODE] = _decoding(spec, request, render, tile=tile, dtype=vae)
     return costs
 
 
@@ -117,12 +117,12 @@ def _text(request: Request) -> Cost:
     return Cost(Work(prompts * each.matrices, prompts * each.attention, passes=prompts), _TEXT_HELD_BYTES)
 
 
-def _image(spec: ModelSpec, render: Render, *, tiled: bool, dtype: str) -> Cost:
+def _image(spec: ModelSpec, render: Render, *, tile: int | None, dtype: str) -> Cost:
     """A14B encodes a whole video, grey but for what is given; the other one a picture."""
     frames = render.num_frames if spec.takes_image == "always" else 1
     cost = _VAES[spec.model_type]
     encoding = cost.vae.encode(render.width, render.height, frames)
-    return _with_vae(encoding.total, cost.encoding, render, tiled=tiled, dtype=dtype)
+    return _with_vae(encoding.total, cost.encoding, render, tile=tile, dtype=dtype)
 
 
 def _denoising(spec: ModelSpec, request: Request, render: Render, compute: str, *, slices: int | None) -> Cost:
@@ -142,14 +142,20 @@ def _denoising(spec: ModelSpec, request: Request, render: Render, compute: str, 
     return Cost(work, held)
 
 
-def _decoding(spec: ModelSpec, request: Request, render: Render, *, tiled: bool, dtype: str) -> Cost:
+def _decoding(spec: ModelSpec, request: Request, render: Render, *, tile: int | None, dtype: str) -> Cost:
     cost = _VAES[spec.model_type]
     decoding = cost.vae.decode(render.width, render.height, render.num_frames)
-    return _with_vae(request.num_videos * decoding.total, cost.decoding, render, tiled=tiled, dtype=dtype)
+    return _with_vae(request.num_videos * decoding.total, cost.decoding, render, tile=tile, dtype=dtype)
 
 
-def _with_vae(operations: float, held: _Held, render: Render, *, tiled: bool, dtype: str) -> Cost:
-    area = render.width * render.height
-    each = held.fp32 if dtype == "fp32" else held.narrow
-    work = Work(convolutions=operations * (TILED_WORK if tiled and area > _TILE_AREA else 1.0))
-    return Cost(work, round(each * (min(area, _TILE_AREA) if tiled else area)))
+def _with_vae(operations: float, held: _Held, render: Render, *, tile: int | None, dtype: str) -> Cost:
+    sides, each = (render.width, render.height), held.fp32 if dtype == "fp32" else held.narrow
+    if tile is None or max(sides) <= tile:
+        return Cost(Work(convolutions=operations), round(each * math.prod(sides)))
+    more = math.prod(_tiled(side, tile) / side for side in sides)
+    return Cost(Work(convolutions=operations * more), round(each * math.prod(min(side, tile) for side in sides)))
+
+
+def _tiled(side: int, tile: int) -> int:
+    """Pixels of all tiles along a side together; a tile begins where three quarters of the one before it end."""
+    return sum(min(tile, side - begin) for begin in range(0, side, 3 * tile // 4))

@@ -6,151 +6,216 @@ shares that were fitted to published times of Wan; of a device in no table nothi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, NamedTuple
 
 from wan22.hardware.cards import Card, card_named
-from wan22.hardware.choose import GIB, gpu_of
+from wan22.hardware.choose import GIB, gpu_of, vram_room
 from wan22.hardware.machine import Gpu, Machine
 from wan22.models.catalogue import SPECS
-from wan22.models.cost import Cost, costs_of
-from wan22.models.needs import CONTEXT_BYTES, HEADROOM, LAYERS_SHARE
+from wan22.models.cost import Cost, Work, costs_of
+from wan22.models.needs import CONTEXT_BYTES
 from wan22.models.specs import DEMO
-from wan22.tasks import Forecast, Parts, Phase, PhaseForecast, Plan, Request
+from wan22.orchestrator.placing import OnGpu, OverBus, Weights, in_ram, on_gpu, over_bus
+from wan22.tasks import Forecast, Parts, Phase, PhaseForecast, Plan, Request, Seen
 
-Basis = Literal["measured", "published", "none"]
+Basis = Literal["measured", "calibrated", "published", "none"]
 Fits = Literal["yes", "tight", "no"]
 
 GB = 1e9
 
 _TRAFFIC_REACHED = 0.95  # of the memory's published bandwidth, by operations that only read and write
 _CONVOLUTIONS_REACHED = 0.37  # of the published operations: what decoding took on cards of the RTX 4080's class
-_TEXT_SHARE = 0.255  # of the streamed text encoder, on the GPU at once: its embedding and two blocks
-_BLOCK_SHARE = 0.034  # of a streamed transformer: a whole block, where there are slices
+_PIECE_S = 3e-4  # of one copy is not hidden: its begin, its end, and what a short layer before it leaves uncovered
+_CLASH = 0.05  # of the shorter of computing and copying is not hidden behind the longer: both want the GPU's memory
+_PINNED_SHARE = 1.5  # what weights take when they are pinned, since CUDA rounds up to powers of two
+_UNPINNED = 0.33  # of the bus is reached where the RAM has no room for that: 8 of 25 GB/s
+_SLICES_COST = 1.02  # slices cost next to nothing; enough to leave them where they are not needed
+_USUAL = Card(name="usual", tflops=50.0, memory_gb_s=450.0, bus_gb_s=25.0)  # to compare plans by, where none is known
 _TIGHT_RAM_SHARE = 0.8
 _SAID: dict[Fits, str] = {"yes": ".", "tight": ": it fits with no room to spare.", "no": ": it does not fit."}
 
 
 @dataclass(frozen=True)
-class Weights:
-    """Bytes of a model's weights as they will be in memory."""
+class Where:
+    """What a plan is judged on: a machine, and how much of its GPU is there for it."""
 
-    text_encoder: int
-    transformers: int  # all experts together
-    experts: int
-    vae: int
+    machine: Machine
+    reserve_bytes: int
+    ours_bytes: int = 0  # that models which are loaded now hold on the GPU, and can give back
+    correction: Callable[[Plan], float] = lambda plan: 1.0  # of counted bytes on the GPU, as earlier runs have shown
+
+    def gpu(self, plan: Plan) -> Gpu | None:
+        """The plan's, if it has memory of its own."""
+        return gpu_of(self.machine, plan.device)
+
+    def is_known(self, gpu: Gpu | None) -> bool:
+        """Whether figures of it are published."""
+        return _card_of(gpu) is not None
+
+    def room(self, gpu: Gpu) -> int:
+        """Bytes of its memory that a run may take."""
+        return vram_room(gpu, reserve_bytes=self.reserve_bytes, ours_bytes=self.ours_bytes)
+
+
+class Bill(NamedTuple):
+    """One plan, priced."""
+
+    phases: dict[Phase, OnGpu]
+    seconds: dict[Phase, float]
+    ram: int
 
     @property
-    def total(self) -> int:
-        """All of them."""
-        return self.text_encoder + self.transformers + self.vae
+    def total_s(self) -> float:
+        """Of all phases."""
+        return sum(self.seconds.values())
 
-    def network(self, phase: Phase) -> float:
-        """Of the one network that a phase goes through."""
-        if phase is Phase.TEXT_ENCODE:
-            return self.text_encoder
-        return self.transformers / self.experts if phase is Phase.DENOISE else self.vae
+    @property
+    def peak(self) -> float:
+        """The most on the GPU."""
+        return max(one.peak for one in self.phases.values())
+
+    @property
+    def need(self) -> float:
+        """The same with head-room for fragments."""
+        return max(one.need for one in self.phases.values())
 
 
-def forecast(
-    request: Request, plan: Plan, machine: Machine, weights: Weights, *, reserve_bytes: int, seen: Parts | None = None
-) -> Forecast:
-    """What `plan` will take; `seen`: the seconds of its parts, where such work has been done here."""
-    gpu = gpu_of(machine, plan.device)
-    compute = plan.compute or plan.precision["text_encoder"]
-    costs = costs_of(
+def costs_for(request: Request, plan: Plan) -> dict[Phase, Cost]:
+    """What each phase of the plan asks of its device."""
+    return costs_of(
         SPECS[request.model_type],
         request,
         plan.render,
-        tiled=plan.offload == "group",
+        tile=plan.vae_tile,
         slices=plan.slices,
-        compute=compute,
+        compute=_compute(plan),
         vae=plan.precision["vae"],
     )
-    is_told = plan.variant != DEMO and compute != "fp32"  # the published figures are of 16 bits
-    card = card_named(gpu.name) if gpu and is_told else None
-    seconds = _seen_seconds(costs, seen) if seen else _counted_seconds(costs, card, gpu, plan, weights)
+
+
+def bill_of(request: Request, plan: Plan, weights: Weights, where: Where, costs: Mapping[Phase, Cost]) -> Bill:
+    """What the plan costs; the seconds by the GPU's published figures, or by those of a usual GPU, to compare by."""
+    gpu = where.gpu(plan)
+    beside = CONTEXT_BYTES if gpu else 0
+    missed = where.correction(plan) if gpu else 1.0
+    phases = {
+        phase: on_gpu(phase, plan, weights, beside + cost.held_bytes).corrected(missed) for phase, cost in costs.items()
+    }
+    card = _here(gpu)
+    held = max(cost.held_bytes for cost in costs.values())
+    ram = in_ram(plan, weights) if gpu else weights.total + held
+    bus = 1.0 if ram * _PINNED_SHARE <= where.machine.ram_total_bytes else _UNPINNED
+    seconds = {}
+    for phase, cost in costs.items():
+        moved = over_bus(phase, plan, weights, passes=cost.work.passes, outputs=request.num_videos)
+        seconds[phase] = _seconds(card, cost.work, moved, plan, bus=bus)
+    return Bill(phases, seconds, round(ram))
+
+
+def forecast(request: Request, plan: Plan, where: Where, weights: Weights, *, seen: Seen | None = None) -> Forecast:
+    """What `plan` will take; `seen`: the seconds of its parts, where such work has been done here."""
+    gpu, costs = where.gpu(plan), costs_for(request, plan)
+    bill = bill_of(request, plan, weights, where, costs)
+    card = _card_of(gpu) if is_told(plan) else None
+    seconds = _seen_seconds(costs, seen.seconds) if seen else bill.seconds if card else {}
     phases = tuple(
         PhaseForecast(
             phase=phase,
             seconds=seconds.get(phase),
-            vram_bytes=round(_vram(phase, cost, plan, weights)) if gpu else None,
-            ram_bytes=_ram(cost, plan, weights, has_gpu=gpu is not None),
+            vram_bytes=round(bill.phases[phase].peak) if gpu else None,
+            ram_bytes=bill.ram if gpu else weights.total + cost.held_bytes,
         )
         for phase, cost in costs.items()
     )
     known = [one.seconds for one in phases if one.seconds is not None]
-    vram = max((one.vram_bytes for one in phases if one.vram_bytes is not None), default=None)
-    ram = max(one.ram_bytes for one in phases)
-    held = weights.vae if plan.offload == "group" else weights.total
-    fits = _fits_gpu(vram, held, gpu.vram_total_bytes - reserve_bytes) if gpu and vram else "yes"
-    if fits != "no":
-        fits = _fits_ram(ram, machine) or fits
-    basis: Basis = "measured" if seen else "published" if card else "none"
-    total_s = sum(seen) if seen else sum(known) if len(known) == len(phases) else None
+    vram = round(bill.peak) if gpu else None
+    fits = fits_of(bill, gpu, where)
+    basis: Basis = _basis_of(seen) if seen else "published" if card else "none"
+    total_s = sum(seen.seconds) if seen else sum(known) if len(known) == len(phases) else None
     return Forecast(
         phases=phases,
         total_s=total_s,
         peak_vram_bytes=vram,
-        peak_ram_bytes=ram,
+        peak_ram_bytes=bill.ram,
         fits=fits,
         basis=basis,
-        said=f"{_time_said(total_s, basis, card)}; {_memory_said(vram, ram, gpu, machine)}{_SAID[fits]}",
+        said=f"{_time_said(total_s, basis, card)}; {_memory_said(vram, bill.ram, gpu, where)}{_SAID[fits]}",
     )
 
 
-def _fits_gpu(peak: int, held: int, room: int) -> Fits:
-    """Fragments come with what is taken and given back, and not with weights that stay."""
-    if held + HEADROOM * (peak - held) <= room:
-        return "yes"
-    return "tight" if peak <= room else "no"
+def fits_of(bill: Bill, gpu: Gpu | None, where: Where) -> Fits:
+    """Whether what is billed can be had: `tight` is without head-room."""
+    of_ram = _fits_ram(bill.ram, where.machine)
+    if gpu is None or of_ram == "no":
+        return of_ram
+    room = where.room(gpu)
+    if bill.need <= room:
+        return of_ram
+    return "tight" if bill.peak <= room else "no"
 
 
-def _fits_ram(peak: int, machine: Machine) -> Fits | None:
-    """Whether the RAM makes the verdict worse; what swap takes is slow, and there."""
+def _fits_ram(peak: int, machine: Machine) -> Fits:
+    """What swap takes is slow, and there."""
     if peak > machine.ram_total_bytes + (machine.swap_bytes or 0):
         return "no"
-    return "tight" if peak > _TIGHT_RAM_SHARE * machine.ram_total_bytes else None
+    return "tight" if peak > _TIGHT_RAM_SHARE * machine.ram_total_bytes else "yes"
+
+
+def is_told(plan: Plan) -> bool:
+    """Whether published figures tell of it: they are of 16 bits, and costs are those of the real weights."""
+    return plan.variant != DEMO and _compute(plan) != "fp32"
+
+
+def _compute(plan: Plan) -> str:
+    return plan.compute or plan.precision["text_encoder"]
+
+
+def _card_of(gpu: Gpu | None) -> Card | None:
+    return card_named(gpu.name) if gpu else None
+
+
+def _here(gpu: Gpu | None) -> Card:
+    """The card of the GPU in the slot where it is, or a usual one."""
+    return _in_slot(gpu.name, gpu.bus_bytes_per_s) if gpu else _USUAL
+
+
+@lru_cache(maxsize=8)
+def _in_slot(gpu: str, bus_bytes_per_s: float | None) -> Card:
+    card = card_named(gpu) or _USUAL
+    return card.model_copy(update={"bus_gb_s": bus_bytes_per_s / GB}) if bus_bytes_per_s else card
+
+
+def _basis_of(seen: Seen) -> Basis:
+    return "measured" if seen.is_same_size else "calibrated"
 
 
 def _time_said(total_s: float | None, basis: Basis, card: Card | None) -> str:
     if total_s is None:
         return "How long it takes is not known before the first such task has run"
-    took = f"About {_duration(total_s)}"
-    if basis == "measured" or card is None:
+    took = f"About {duration(total_s)}"
+    if basis == "measured":
         return f"{took}, as such tasks took here"
+    if basis == "calibrated" or card is None:
+        return f"{took}, by what tasks of other sizes took here"
     return f"{took} by the published figures of the {card.name}, without writing the file"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """As people say it."""
     if seconds < 100:
         return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _memory_said(vram: int | None, ram: int, gpu: Gpu | None, machine: Machine) -> str:
-    in_ram = f"{ram / GIB:.1f} GiB of {machine.ram_total_bytes / GIB:.0f} GiB of RAM"
+def _memory_said(vram: int | None, ram: int, gpu: Gpu | None, where: Where) -> str:
+    in_ram = f"{ram / GIB:.1f} GiB of {where.machine.ram_total_bytes / GIB:.0f} GiB of RAM"
     if gpu is None or vram is None:
         return in_ram
-    return f"{vram / GIB:.1f} GiB of {gpu.vram_total_bytes / GIB:.1f} GiB of VRAM and {in_ram}"
-
-
-def _vram(phase: Phase, cost: Cost, plan: Plan, weights: Weights) -> float:
-    if plan.offload != "group":
-        return CONTEXT_BYTES + weights.total + cost.held_bytes
-    layers = _BLOCK_SHARE if plan.slices else LAYERS_SHARE
-    share = {Phase.TEXT_ENCODE: _TEXT_SHARE, Phase.DENOISE: layers}.get(phase, 0.0)
-    return CONTEXT_BYTES + weights.vae + share * weights.network(phase) + cost.held_bytes
-
-
-def _ram(cost: Cost, plan: Plan, weights: Weights, *, has_gpu: bool) -> int:
-    if not has_gpu:
-        return weights.total + cost.held_bytes
-    if plan.offload == "group":
-        return weights.total - weights.vae
-    return max(weights.text_encoder, weights.transformers // weights.experts, weights.vae)  # read there, one by one
+    return f"{vram / GIB:.1f} GiB of the {where.room(gpu) / GIB:.1f} GiB of VRAM that can be had, and {in_ram}"
 
 
 def _seen_seconds(costs: Mapping[Phase, Cost], seen: Parts) -> dict[Phase, float]:
@@ -159,24 +224,15 @@ def _seen_seconds(costs: Mapping[Phase, Cost], seen: Parts) -> dict[Phase, float
     return {**text, Phase.DENOISE: seen.denoise, Phase.DECODE: seen.decode}
 
 
-def _counted_seconds(
-    costs: Mapping[Phase, Cost], card: Card | None, gpu: Gpu | None, plan: Plan, weights: Weights
-) -> dict[Phase, float]:
-    if card is None or gpu is None:
-        return {}
-    here = card.model_copy(update={"bus_gb_s": gpu.bus_bytes_per_s / GB}) if gpu.bus_bytes_per_s else card
-    return {phase: _on_card(here, phase, cost, plan, weights) for phase, cost in costs.items()}
-
-
-def _on_card(card: Card, phase: Phase, cost: Cost, plan: Plan, weights: Weights) -> float:
+def _seconds(card: Card, work: Work, moved: OverBus, plan: Plan, *, bus: float) -> float:
     """Weights that are streamed arrive while the ones before them are used: the slower of the two counts."""
-    work, operations = cost.work, 1e12 * card.tflops
+    operations, rate = 1e12 * card.tflops, bus * GB * card.bus_gb_s
     halved = 2.0 if plan.precision["vae"] == "fp32" else 1.0
     computing = (
         (work.matrices + work.attention) / (card.reached * operations)
         + work.convolutions * halved / (_CONVOLUTIONS_REACHED * operations)
         + work.traffic / (_TRAFFIC_REACHED * GB * card.memory_gb_s)
-    )
-    if plan.offload != "group":
-        return computing
-    return max(computing, work.passes * weights.network(phase) / (GB * card.bus_gb_s))
+    ) * (_SLICES_COST if plan.slices else 1.0)
+    computing += moved.pieces * _PIECE_S
+    along = moved.along / rate
+    return moved.ahead / rate + max(computing, along) + _CLASH * min(computing, along)

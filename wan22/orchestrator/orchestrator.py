@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from PIL.Image import Image
@@ -22,12 +22,12 @@ from wan22.models.variants import Models
 from wan22.orchestrator.residency import ModelKey, Residency, Resident
 from wan22.orchestrator.rungs import Rung, rung_below
 from wan22.pipelines.adapters import Adapter, put_on
+from wan22.pipelines.device_memory import free_bytes
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.loader import load
 from wan22.pipelines.phases import decode, denoise, encode_image, encode_text
 from wan22.pipelines.picture_cache import NO_PICTURES, PictureCache
 from wan22.pipelines.prompt_cache import NO_CACHE, PromptCache
-from wan22.pipelines.slices import in_slices
 from wan22.pipelines.step_cache import step_cached
 from wan22.queue.reporter import RunReporter
 from wan22.tasks import Artifact, ImageRef, ModelType, Passes, Phase, Plan, Reporter, Task
@@ -93,10 +93,12 @@ class Orchestrator:
         reporter.phase(Phase.LOADING)
         with ExitStack() as undo:
             undo.callback(self._discard, task)
-            with self._residency.lease(*self._wanted(task.request.model_type, plan, reporter)) as model:
+            wanted = self._wanted(task.request.model_type, plan, reporter)
+            self._leave_room(wanted[0], plan)
+            with self._residency.lease(*wanted) as model:
                 model.reset_peak()
                 put_on(model, self._adapters(task, len(model.experts)))
-                with _sliced(model, plan), _step_cached(model, plan, reporter):
+                with model.run_as(plan), _step_cached(model, plan, reporter):
                     artifacts = self._make(model, task, fence, reporter)
                 peak = model.peak_vram_bytes()
             undo.pop_all()
@@ -107,13 +109,20 @@ class Orchestrator:
 
         Does nothing where it is there. Raises ModelMissing, ModelCorrupt, OutOfMemory, and Cancelled by the reporter.
         """
-        resident = self._residency.hold(*self._wanted(model_type, plan, reporter))
+        wanted = self._wanted(model_type, plan, reporter)
+        self._leave_room(wanted[0], plan)
+        resident = self._residency.hold(*wanted)
         try:
             resident.model.bring_text_encoder(reporter)
         except ModelCorrupt:
             self._drop_damaged()
             raise
         return resident
+
+    def _leave_room(self, key: ModelKey, plan: Plan) -> None:
+        """What the planner counted on: that all GPU memory which models of ours hold can be had."""
+        if plan.predicted_peak_vram_bytes and plan.device.startswith("cuda"):
+            self._residency.leave_room(key, plan.predicted_peak_vram_bytes, lambda: free_bytes(plan.device))
 
     def _rung_below(self, task: Task, plan: Plan, reporter: Reporter) -> Rung | None:
         key, *_ = self._wanted(task.request.model_type, plan, reporter)
@@ -171,12 +180,6 @@ class Orchestrator:
 
         stamp = variant.parts.stamp(variant.spec.components)
         return key_of(model_type, plan, stamp), self._models.loaded_bytes(variant, plan.precision), load_it
-
-
-def _sliced(model: LoadedModel, plan: Plan) -> AbstractContextManager[None]:
-    """The model's blocks over slices of the sequence, where the plan says so."""
-    blocks = [block for expert in model.experts for block in expert.blocks]
-    return in_slices(blocks, plan.slices) if plan.slices else nullcontext()
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from wan22.errors import FieldError, InvalidRequest
 from wan22.hardware.choose import (
     Precision,
     choose_device,
-    choose_offload,
     choose_precision,
     eight_bit_obstacle,
     gpu_of,
@@ -26,29 +25,42 @@ from wan22.models.resolve import resolve
 from wan22.models.size import nearest_size
 from wan22.models.step_cache import step_cache_of
 from wan22.models.variants import DTYPE_BYTES, Models, Variant
-from wan22.orchestrator.forecasting import Weights, forecast
-from wan22.orchestrator.rungs import SLICE_TOKENS
+from wan22.orchestrator.fitting import fitted
+from wan22.orchestrator.forecasting import Where, forecast
+from wan22.orchestrator.placing import Weights
 from wan22.settings import DeviceSettings
-from wan22.tasks import Choice, Draft, Forecast, ImageRef, LoraUse, ModelType, Parts, Plan, Request
+from wan22.tasks import Choice, Draft, Forecast, ImageRef, LoraUse, ModelType, Plan, Request, Seen
 from wan22.tasks.request import EIGHT_BITS
 
 SEED_BITS = 32
 """Of a seed that we pick: short enough to read aloud, and in every other program's range."""
 
-_ASCENDING = ("no", "tight", "yes")
 _ANY_IMAGE = ImageRef(id="upl_" + "0" * 32, width=1280, height=720)
 
 
 class Planner:
-    """Plans requests for one machine; looks only at what `probe` says and at which weights are on disk."""
+    """Plans requests for one machine; looks only at what `probe` says and at which weights are on disk.
+
+    `ours` tells how much of a device's memory this process holds, and can give back; `correction` what runs like a plan
+    needed of the GPU's memory, by what was counted.
+    """
 
     def __init__(
-        self, models: Models, settings: DeviceSettings, probe: Callable[[], Machine], *, loras: Loras | None = None
+        self,
+        models: Models,
+        settings: DeviceSettings,
+        probe: Callable[[], Machine],
+        *,
+        loras: Loras | None = None,
+        ours: Callable[[str], int] = lambda device: 0,
+        correction: Callable[[Plan], float] = lambda plan: 1.0,
     ) -> None:
         self._models = models
         self._settings = settings
         self._probe = probe
         self._loras = loras or Loras(())
+        self._ours = ours
+        self._correction = correction
 
     def prepare(
         self,
@@ -86,53 +98,49 @@ class Planner:
         return self._fitting(request, self._models.for_draft(draft), must_fit=True)
 
     def _fitting(self, request: Request, variant: Variant, *, must_fit: bool) -> Plan:
-        """The plan that fits best of the one over the whole sequence and the one over slices of it."""
-        plan = self.plan(request, variant)
-        foretold = self._forecast(request, plan, variant)
-        if foretold.fits != "yes":
-            plan, foretold = self._in_slices(request, plan, variant, foretold)
+        """The fastest plan that fits."""
+        plan, foretold = self._fitted(request, variant)
         if must_fit and foretold.fits == "no":
             raise self._too_large(request, variant, foretold)
-        return plan.model_copy(update={"predicted_peak_vram_bytes": foretold.peak_vram_bytes})
+        predicted = {"predicted_peak_vram_bytes": foretold.peak_vram_bytes, "vram_correction": self._correction(plan)}
+        return plan.model_copy(update=predicted)
+
+    def _fitted(self, request: Request, variant: Variant) -> tuple[Plan, Forecast]:
+        machine = self._probe()
+        plan = self._precise(request, variant, machine)
+        weights, where = _weights(variant, plan), self._where(machine, plan)
+        narrow = "int8" if _can_be_narrower(plan, variant) else None
+        plan = fitted(request, plan, weights, where, narrow=narrow)
+        lora_choices = self._lora_choices(request.loras, variant)
+        plan = plan.model_copy(update={"choices": (*plan.choices, *lora_choices)})
+        return plan, forecast(request, plan, where, weights)
+
+    def _where(self, machine: Machine, plan: Plan) -> Where:
+        return Where(machine, self._settings.vram_reserve_bytes, self._ours(plan.device), self._correction)
 
     def default(self, model_type: ModelType) -> Plan:
         """The plan of a task that names this model and leaves all else out. Raises as `prepare` does."""
         image = _ANY_IMAGE if SPECS[model_type].takes_image == "always" else None
         return self.prepare(Draft(model_type=model_type, prompt="anything"), image=image, must_fit=False)[1]
 
-    def forecast(self, request: Request, plan: Plan, seen: Parts | None = None) -> Forecast:
+    def forecast(self, request: Request, plan: Plan, seen: Seen | None = None) -> Forecast:
         """What the plan will take; `seen`: the seconds of its parts, where such work has been done here.
 
         Raises ModelMissing and ModelCorrupt where the weights have gone since.
         """
-        return self._forecast(request, plan, self._models.named(request.model_type, plan.variant), seen)
+        variant = self._models.named(request.model_type, plan.variant)
+        return forecast(request, plan, self._where(self._probe(), plan), _weights(variant, plan), seen=seen)
 
-    def _forecast(self, request: Request, plan: Plan, variant: Variant, seen: Parts | None = None) -> Forecast:
-        width = {part: DTYPE_BYTES[name] for part, name in plan.precision.items()}
-        text_encoder, transformers, vae = (
-            variant.parts.loaded_bytes(names, width)
-            for names in (("text_encoder",), variant.spec.transformers, ("vae",))
-        )
-        weights = Weights(text_encoder, transformers, len(variant.spec.transformers), vae)
-        reserve = self._settings.vram_reserve_bytes
-        return forecast(request, plan, self._probe(), weights, reserve_bytes=reserve, seen=seen)
-
-    def plan(self, request: Request, variant: Variant) -> Plan:
-        """How `request` will be carried out with the weights of `variant` on this machine.
+    def _precise(self, request: Request, variant: Variant, machine: Machine) -> Plan:
+        """The plan before it is looked at what fits.
 
         Raises InvalidRequest where the precision of `request` is none that these weights or this machine can have.
         """
-        machine = self._probe()
         device = choose_device(machine, self._settings.device)
         asked = request.quantization or variant.stored or self._asked_precision()
         precision = choose_precision(machine, device, asked)
         if obstacle := _kept_otherwise(variant, precision) or eight_bit_obstacle(precision, device):
             raise InvalidRequest.of("quantization", obstacle, request.quantization)
-        offload, offload_why = choose_offload(
-            self._models.loaded_bytes(variant, precision.dtypes),
-            gpu_of(machine, device),
-            self._settings.vram_reserve_bytes,
-        )
         step_cache, step_cache_choices = step_cache_of(request, variant)
         return Plan(
             variant=variant.name,
@@ -140,8 +148,8 @@ class Planner:
             device=device,
             precision=precision.dtypes,
             compute=precision.compute,
-            offload=offload,
             step_cache=step_cache,
+            offload="none",
             render=render_for(
                 width=request.width,
                 height=request.height,
@@ -154,26 +162,14 @@ class Planner:
                 Choice(what="variant", choice=variant.name, why=variant.why),
                 Choice(what="device", choice=device, why=_device_why(machine, self._settings.device, device)),
                 Choice(what="precision", choice=precision.transformer, why=precision.why),
-                Choice(what="offload", choice=offload, why=offload_why),
-                *self._lora_choices(request.loras, variant),
                 *step_cache_choices,
             ),
         )
 
-    def _in_slices(self, request: Request, plan: Plan, variant: Variant, foretold: Forecast) -> tuple[Plan, Forecast]:
-        """The same over slices of the sequence, where that fits better; else as it was."""
-        why = "so that all of its tokens need not be worked on at once"
-        choice = Choice(what="slices", choice=f"{SLICE_TOKENS} tokens", why=why)
-        sliced = plan.model_copy(update={"slices": SLICE_TOKENS, "choices": (*plan.choices, choice)})
-        better = self._forecast(request, sliced, variant)
-        is_better = _ASCENDING.index(better.fits) > _ASCENDING.index(foretold.fits)
-        return (sliced, better) if is_better else (plan, foretold)
-
     def _too_large(self, request: Request, variant: Variant, foretold: Forecast) -> InvalidRequest:
         """What is said of a request that can't fit: fewer frames if that is enough, else a smaller size, if that is."""
         for smaller, cure in _smaller(request):
-            plan = self.plan(smaller, variant).model_copy(update={"slices": SLICE_TOKENS})
-            if self._forecast(smaller, plan, variant).fits != "no":
+            if self._fitted(smaller, variant)[1].fits != "no":
                 field = "num_frames" if smaller.num_frames < request.num_frames else "width"
                 return InvalidRequest.of(field, f"{foretold.said} {cure}", getattr(request, field))
         cure = self._cure_of_weights(request, variant, foretold)
@@ -184,7 +180,7 @@ class Planner:
         narrow = request.model_copy(update={"quantization": "int8"})
         if request.quantization not in EIGHT_BITS:
             with suppress(InvalidRequest):  # where int8 can't be had
-                if self._forecast(narrow, self.plan(narrow, variant), variant).fits != "no":
+                if self._fitted(narrow, variant)[1].fits != "no":
                     return "Ask for quantization int8."
         if request.model_type is not ModelType.TI2V_5B:
             return "Ask for TI2V-5B, the smallest model."
@@ -219,6 +215,22 @@ def _smaller(request: Request) -> Iterator[tuple[Request, str]]:
     for share in (0.75, 0.5, 0.25):
         width, height = nearest_size(round(share * request.width), round(share * request.height))
         yield request.model_copy(update={"width": width, "height": height}), f"Ask for {width}x{height}."
+
+
+def _weights(variant: Variant, plan: Plan) -> Weights:
+    """Of the variant, as the plan has them in memory."""
+    spec, width = variant.spec, {part: DTYPE_BYTES[name] for part, name in plan.precision.items()}
+    text_encoder, transformers, vae = (
+        variant.parts.loaded_bytes(names, width) for names in (("text_encoder",), spec.transformers, ("vae",))
+    )
+    return Weights(text_encoder, transformers, len(spec.transformers), vae, spec.transformer["num_layers"])
+
+
+def _can_be_narrower(plan: Plan, variant: Variant) -> bool:
+    """Whether the transformers are of 16 bits, and could be had in int8."""
+    narrow = Precision("int8", plan.precision["text_encoder"], plan.precision["vae"], "", plan.compute or "")
+    is_wide = plan.precision["transformer"] in ("bf16", "fp16")
+    return is_wide and not (_kept_otherwise(variant, narrow) or eight_bit_obstacle(narrow, plan.device))
 
 
 def _kept_otherwise(variant: Variant, precision: Precision) -> str | None:

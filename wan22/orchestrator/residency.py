@@ -118,6 +118,20 @@ class Residency(Generic[M]):
         for resident in self.residents():
             self.drop(resident.key)
 
+    def leave_room(self, key: ModelKey, needed_bytes: int, free_bytes: Callable[[], int]) -> None:
+        """Drop models that stay on the device of `key`, but for its own, until a run that needs so much there fits.
+
+        The longest unused goes first. `free_bytes` tells what is free there now; the model of `key` needs no room for
+        what it holds already. In the device's thread, as `lease`.
+        """
+        own = self._find(key)
+        needed_bytes -= own.model.size_bytes if own and _stays(own.key) else 0
+        for resident in sorted(self.residents(), key=lambda resident: resident.used_at):
+            if free_bytes() >= needed_bytes:
+                return
+            if resident.key.device == key.device and resident.key != key and _stays(resident.key):
+                self.drop(resident.key)
+
     def _find(self, key: ModelKey) -> Resident[M] | None:
         with self._lock:
             return self._residents.get(key)
@@ -146,3 +160,8 @@ class Residency(Generic[M]):
                 return
             self.drop(resident.key)
             held -= resident.model.size_bytes
+
+
+def _stays(key: ModelKey) -> bool:
+    """Whether the model is on its device also while it does not run."""
+    return key.offload == "none"

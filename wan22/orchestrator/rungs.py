@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wan22.queue.peaks import OTHERS_UNLOADED
 from wan22.tasks import Plan
 
 SLICE_TOKENS = 2_048
 """Enough to keep any GPU busy, and little beside the sequence of a size that is scarce of memory."""
+
+
+SMALLEST_TILE = 256
+"""Pixels a side of the VAE's tiles where memory ran out with larger ones."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +30,20 @@ def rung_below(plan: Plan, *, has_others: bool, is_loaded: bool) -> Rung | None:
     there, so that less beside them helps.
     """
     if has_others:
-        return Rung(plan, "All other models were unloaded.")
-    if plan.offload == "none" and plan.device.startswith("cuda"):
-        streamed = plan.model_copy(update={"offload": "group"})
-        return Rung(streamed, "Weights were streamed from RAM, and frames decoded in tiles.")
+        return Rung(plan, OTHERS_UNLOADED)
+    if plan.device.startswith("cuda") and (further := _streamed(plan)):
+        return further
     if plan.slices is None and is_loaded:
         sliced = plan.model_copy(update={"slices": SLICE_TOKENS})
         return Rung(sliced, f"The transformers' blocks worked on {SLICE_TOKENS} tokens at once.")
     return None
+
+
+def _streamed(plan: Plan) -> Rung | None:
+    """Block by block with none that stays, or layer by layer where that is so already; both with the smallest tiles."""
+    how = "blocks" if plan.offload in ("none", "model") or plan.resident_blocks else "group"
+    further = {"offload": how, "resident_blocks": 0 if how == "blocks" else None, "vae_tile": SMALLEST_TILE}
+    streamed = plan.model_copy(update=further)
+    pieces = {"blocks": "block by block", "group": "layer by layer"}[how]
+    said = f"Weights were streamed from RAM {pieces}, and frames decoded in tiles of {SMALLEST_TILE} pixels."
+    return None if streamed == plan else Rung(streamed, said)

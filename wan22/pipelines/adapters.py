@@ -17,6 +17,7 @@ from wan22.errors import ModelCorrupt
 from wan22.models.loras.files import LoraFile, LoraLayer
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.memory import is_oom, names_oom
+from wan22.pipelines.staging import renew
 
 if TYPE_CHECKING:
     import torch
@@ -91,6 +92,7 @@ def _stream_anew(expert: Any) -> None:
     from diffusers.hooks.group_offloading import _maybe_remove_and_reapply_group_offloading
 
     _maybe_remove_and_reapply_group_offloading(expert)
+    renew(expert)
 
 
 _Key = tuple[Path, int, int]
@@ -194,4 +196,5 @@ def _wide(tensor: torch.Tensor) -> torch.Tensor:
 def _unload(expert: Any) -> None:
     if getattr(expert, "peft_config", None):
         expert.unload_lora()
+        renew(expert)
     expert.wan22_adapters = {}

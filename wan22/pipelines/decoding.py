@@ -31,6 +31,7 @@ def decode(model: LoadedModel, latents: torch.Tensor, reporter: Reporter) -> Ite
     """
     reporter.phase(Phase.DECODE)
     vae, count = model.vae, latents.shape[2]
+    _enter(model)
     blocks = vae.decoder.up_blocks
     try:
         tiles = Tiles(vae, _unquantised(vae, latents))
@@ -40,6 +41,11 @@ def decode(model: LoadedModel, latents: torch.Tensor, reporter: Reporter) -> Ite
     finally:
         vae.clear_cache()
     reporter.progress(1.0)
+
+
+@names_oom("decoding")
+def _enter(model: LoadedModel) -> None:
+    model.stage.enter(model.vae)
 
 
 @names_oom("decoding")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from wan22.errors import ModelCorrupt
 from wan22.pipelines.preview import PreviewMap
-from wan22.tasks import ModelType, Reporter
+from wan22.pipelines.slices import in_slices
+from wan22.pipelines.staging import Stage
+from wan22.pipelines.tiles import in_tiles
+from wan22.tasks import ModelType, Plan, Reporter
 
 
 @dataclass(eq=False)
@@ -26,6 +30,7 @@ class LoadedModel:
     text_stamp: str  # another one where the same prompt may be embedded otherwise
     picture_stamp: str  # and where the same picture may be encoded otherwise
     read_text_encoder: Callable[[Reporter], Any] = field(repr=False)
+    stage: Stage = field(repr=False)  # brings the networks that wait in RAM to the device
     is_damaged: bool = False  # it turned out when the text encoder was to be read
 
     @property
@@ -57,6 +62,18 @@ class LoadedModel:
             for pipeline in filter(None, (self.text, self.image)):
                 pipeline.register_modules(text_encoder=encoder)
 
+    @contextmanager
+    def run_as(self, plan: Plan) -> Iterator[None]:
+        """Inside, networks take turns on the device and work in tiles and slices as the plan says; then all go."""
+        blocks = [block for expert in self.experts for block in expert.blocks]
+        with ExitStack() as stack:
+            if plan.slices:
+                stack.enter_context(in_slices(blocks, plan.slices))
+            stack.enter_context(in_tiles(self.vae, plan.vae_tile))
+            self.stage.keep(plan.resident_blocks)
+            stack.callback(self.stage.clear)
+            yield
+
     def reset_peak(self) -> None:
         """Start measuring the GPU memory that a run takes at most."""
         if cuda := _cuda(self.device):
@@ -69,6 +86,7 @@ class LoadedModel:
 
     def close(self) -> None:
         """Give back all memory, pinned host memory included. Closing twice is fine."""
+        self.stage.close()
         self.text = self.image = None
         gc.collect()  # hooks of group offloading and modules hold each other
         if cuda := _cuda(self.device):

@@ -10,11 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from wan22.errors import ModelCorrupt, ModelMissing
 from wan22.models.catalogue import SPECS
-from wan22.models.eight_bit import held_bytes, is_any_narrow
+from wan22.models.eight_bit import held_bytes
 from wan22.models.parts import Parts
 from wan22.models.variants import DTYPE_BYTES
 from wan22.pipelines.components import Width, check_headers, read_component, read_index
@@ -24,6 +22,7 @@ from wan22.pipelines.memory import names_oom
 from wan22.pipelines.preview import fit_preview_map
 from wan22.pipelines.quiet import be_quiet
 from wan22.pipelines.staged import staged_classes
+from wan22.pipelines.staging import Stage, is_tight
 from wan22.tasks import ModelType, Plan, Reporter
 from wan22.tasks.request import EIGHT_BITS
 
@@ -71,6 +70,11 @@ class _Source:
     cure: str
 
     @cached_property
+    def stage(self) -> Stage:
+        """Of the networks that wait in RAM."""
+        return Stage(self.plan.device)
+
+    @cached_property
     def index(self) -> dict[str, Any]:
         """The content of model_index.json."""
         return read_index(self.places.index)
@@ -110,7 +114,7 @@ class _Source:
     def read(self, name: str) -> Any:
         """One component, placed."""
         part = read_component(self.places, name, self.index, _width(name, self.plan))
-        _place(name, part, self.plan)
+        place(name, part, self.plan, self.stage)
         return part
 
     @property
@@ -138,35 +142,34 @@ def _width(name: str, plan: Plan) -> Width:
     return Width(dtype)
 
 
-def _place(name: str, part: Any, plan: Plan) -> None:
-    """Move a component to the device, or leave it in RAM to be streamed there layer by layer."""
+def place(name: str, part: Any, plan: Plan, stage: Stage) -> None:
+    """Move a component to the device, or leave it in RAM, from where it comes as the plan says."""
     if name in ("tokenizer", "scheduler"):
         return
-    if plan.offload == "group" and name != "vae":
-        _stream(name, part, plan.device)
+    if plan.offload == "none":
+        part.to(plan.device)
         return
-    part.to(plan.device)
-    if plan.offload == "group":
-        part.enable_tiling()  # where weights don't fit, the decoder's features of a whole frame don't either
+    is_text = name == TEXT_ENCODER
+    is_streamed = plan.offload in ("blocks", "group") if is_text else plan.offload == "group" and name != "vae"
+    if is_streamed:
+        _stream(part, plan.device, by_block=is_text)
+    stage.add(part, resident_blocks=plan.resident_blocks, comes_itself=is_streamed)
 
 
-def _stream(name: str, part: Any, device: str) -> None:
+def _stream(part: Any, device: str, *, by_block: bool) -> None:
     """Group offloading: blocks of the text encoder, single layers of a transformer.
 
     The text encoder has no list of blocks at its top, so that without `block_modules` all of it would be one group.
-    Streams keep a pinned copy, which CUDA rounds up to powers of two; where the RAM has no room for that, each layer
-    is pinned when its turn comes.
     """
     import torch
     from diffusers.hooks import apply_group_offloading
 
     on_cuda = device.startswith("cuda")
-    # never for torchao's: where each layer is pinned in turn, diffusers keeps no copy of them to come back to
-    tight = not is_any_narrow(part) and 2 * held_bytes(part) > psutil.virtual_memory().available
     level: dict[str, Any] = {"offload_type": "leaf_level"}
-    if name == TEXT_ENCODER:
+    if by_block:
         level = {"offload_type": "block_level", "num_blocks_per_group": 1, "block_modules": ["encoder"]}
-    apply_group_offloading(part, torch.device(device), use_stream=on_cuda, low_cpu_mem_usage=on_cuda and tight, **level)
+    tight = on_cuda and is_tight(part)
+    apply_group_offloading(part, torch.device(device), use_stream=on_cuda, low_cpu_mem_usage=tight, **level)
 
 
 def _check_kind(model_type: ModelType, index: dict[str, Any], parts: dict[str, Any]) -> None:
@@ -197,7 +200,11 @@ def _assemble(source: _Source, parts: dict[str, Any]) -> LoadedModel:
     for pipeline in (text, image):
         if pipeline:
             pipeline.set_progress_bar_config(disable=True)
+            pipeline.place = plan.device
+    source.stage.enter(parts["vae"])
     width = {TEXT_ENCODER: DTYPE_BYTES[plan.precision[TEXT_ENCODER]]}
+    preview_map = fit_preview_map(parts["vae"])
+    source.stage.clear()
     return LoadedModel(
         model_type=model_type,
         device=plan.device,
@@ -206,7 +213,8 @@ def _assemble(source: _Source, parts: dict[str, Any]) -> LoadedModel:
         + source.places.loaded_bytes((TEXT_ENCODER,), width),
         text=text,
         image=image,
-        preview_map=fit_preview_map(parts["vae"]),
+        preview_map=preview_map,
+        stage=source.stage,
         text_stamp=source.text_stamp,
         picture_stamp=source.picture_stamp,
         read_text_encoder=source.read_text_encoder,

@@ -63,6 +63,7 @@ def _encoded(
 ) -> ImageCondition:
     import torch
 
+    model.stage.enter(model.vae)
     vae, blocks = model.vae, model.vae.encoder.down_blocks
     calls = 1 if model.text else (render.num_frames - 1) // vae.config.scale_factor_temporal + 1
     try:

@@ -1,8 +1,9 @@
-"""diffusers' two Wan pipelines, changed in exactly two places so that they can be run phase by phase.
+"""diffusers' two Wan pipelines, changed in exactly three places so that they can be run phase by phase.
 
 Guidance is decided for each expert: diffusers looks at the high-noise expert's scale alone, and so pays for a second
 pass whose result it multiplies away, or leaves out one that was asked for. And the image pipeline takes the picture's
-latents from the phase that encoded it. All else, the denoising loop above all, is diffusers'.
+latents from the phase that encoded it. And both are told where they compute, since weights may wait elsewhere. All
+else, the denoising loop above all, is diffusers'.
 """
 
 from __future__ import annotations
@@ -52,6 +53,12 @@ def _is_guided_now(pipeline: Any) -> bool:
     return bool((first if timestep >= boundary else second) > 1)
 
 
+def _device_of(pipeline: Any) -> Any:
+    import torch
+
+    return torch.device(pipeline.place) if pipeline.place else None
+
+
 @cache
 def staged_classes() -> StagedClasses:
     """Made once, on first need, because diffusers takes seconds to import."""
@@ -61,6 +68,12 @@ def staged_classes() -> StagedClasses:
         """Text to video, with guidance by expert."""
 
         prepared = None
+        place: str | None = None  # where it computes
+
+        @property
+        def _execution_device(self) -> Any:
+            """Not where its weights wait."""
+            return _device_of(self) or super()._execution_device
 
         @property
         def do_classifier_free_guidance(self) -> bool:
@@ -71,6 +84,12 @@ def staged_classes() -> StagedClasses:
         """Image to video, with guidance by expert and frames that were encoded before."""
 
         prepared: tuple[torch.Tensor, ...] | None = None  # what the next call starts from: latents, then the frames
+        place: str | None = None  # where it computes
+
+        @property
+        def _execution_device(self) -> Any:
+            """Not where its weights wait."""
+            return _device_of(self) or super()._execution_device
 
         @property
         def do_classifier_free_guidance(self) -> bool:

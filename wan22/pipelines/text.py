@@ -57,6 +57,7 @@ def _embedded(model: LoadedModel, texts: list[str], reporter: Reporter) -> Itera
 
     if not texts:
         return
+    model.stage.enter(model.pipeline.text_encoder)
     blocks = model.pipeline.text_encoder.encoder.block
     ticker = Ticker(reporter, len(blocks) * len(texts))
     for text in texts:

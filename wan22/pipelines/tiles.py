@@ -6,11 +6,26 @@ tile, so that no frame is done before all are. Where the VAE does not tile, ther
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
+
+
+@contextmanager
+def in_tiles(vae: Any, side: int | None) -> Iterator[None]:
+    """Inside, the VAE works in tiles of so many pixels a side, which overlap by a quarter; None: on whole frames."""
+    if side is None:
+        yield
+        return
+    vae.enable_tiling(side, side, 3 * side // 4, 3 * side // 4)
+    try:
+        yield
+    finally:
+        vae.disable_tiling()
 
 
 @dataclass(frozen=True)

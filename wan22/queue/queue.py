@@ -15,16 +15,17 @@ from typing import Any
 from wan22.errors import WrongState
 from wan22.queue import ending, messages
 from wan22.queue.claim import Claim
-from wan22.queue.eta import Pace, pace_of, work_of
+from wan22.queue.eta import Pace
 from wan22.queue.feed import Emit, Feed
 from wan22.queue.lookup import get_task, known_id
 from wan22.queue.page import Page, checked_limit, cursor_after, seq_in
+from wan22.queue.peaks import Peaks
 from wan22.queue.recovery import recover
 from wan22.queue.reporter import RunReporter
 from wan22.queue.submission import Key, Room, accept, check_room, find_submitted, new_task
 from wan22.settings import QueueSettings
 from wan22.store import Store, Tables
-from wan22.tasks import Artifact, Failure, ModelType, Parts, Plan, Request, Run, Status, Task
+from wan22.tasks import Artifact, Failure, ModelType, Plan, Request, Run, Seen, Status, Task
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class Queue:
         self._settings = settings
         self._now = now
         self._pace = Pace()
+        self._peaks = Peaks()
         self._runs: dict[tuple[str, int], RunReporter] = {}  # by task and fence, from claim to finish
         self.on_work: Callable[[], None] = lambda: None
         """Called from any thread when a task has come to wait; must return at once."""
@@ -64,9 +66,9 @@ class Queue:
         """
         rules = {"boot_id": self._feed.boot_id, "max_attempts": self._settings.max_attempts}
         found = self._feed.transact(lambda tables, emit: recover(tables, emit, at=self._now(), **rules), vital=True)
-        done = self._store.read(lambda tables: tables.tasks.list(status=Status.COMPLETED, limit=LEARN_FROM))
-        for task in reversed(done.tasks):
-            self._pace.learn(task)
+        for status in (Status.COMPLETED, Status.FAILED):
+            for task in reversed(self._newest(status)):
+                self._learn(task)
         if found:
             logger.warning("%d tasks ran when the server died.", found, extra={"action": "queue.recover"})
         self.on_work()
@@ -189,9 +191,13 @@ class Queue:
             return None
         return waiting_s + sum(seconds for seconds in running_s if seconds)
 
-    def seconds_of(self, request: Request, plan: Plan) -> Parts | None:
+    def seconds_of(self, request: Request, plan: Plan) -> Seen | None:
         """How long such a task runs, by those that ran before; None where there was none."""
-        return self._pace.seconds_for(pace_of(request, plan), work_of(request, plan))
+        return self._pace.foretell(request, plan)
+
+    def vram_correction(self, plan: Plan) -> float:
+        """What runs as `plan` has them needed of the GPU's memory, by what was counted."""
+        return self._peaks.correction(plan)
 
     def refers_to(self, upload_id: str) -> bool:
         """Whether any task's request names that stored picture."""
@@ -208,8 +214,8 @@ class Queue:
         task = self._feed.transact(self._claim_next)
         if task is None:
             return None
-        learned = self._pace.seconds_for(pace_of(task.request, task.plan), work_of(task.request, task.plan))
-        reporter = RunReporter(task, self._feed, learned=learned)
+        learned = self._pace.foretell(task.request, task.plan)
+        reporter = RunReporter(task, self._feed, learned=learned.seconds if learned else None)
         self._runs[task.task_id, task.fence] = reporter
         if self.cancel_requested(task.task_id):  # a cancel since the claim found no reporter to stop
             reporter.stop()
@@ -227,8 +233,6 @@ class Queue:
         """
         done = {"outputs": tuple(outputs), "peak_vram_bytes": peak_vram_bytes, "progress": 1.0}
         task = self._finish(claim, Status.COMPLETED, **done)
-        if task:
-            self._pace.learn(task)
         return task is not None
 
     def fail(self, claim: Claim, failure: Failure) -> bool:
@@ -257,7 +261,17 @@ class Queue:
         ended = {"status": status, "finished_at": self._now(), **changes}
         task = self._feed.transact(lambda tables, emit: ending.finish(tables, emit, claim, **ended), vital=True)
         self._drop_run(claim)
+        if task:
+            self._learn(task)
         return task
+
+    def _newest(self, status: Status) -> tuple[Task, ...]:
+        return self._store.read(lambda tables: tables.tasks.list(status=status, limit=LEARN_FROM)).tasks
+
+    def _learn(self, task: Task) -> None:
+        self._peaks.learn(task)
+        if task.status is Status.COMPLETED:
+            self._pace.learn(task)
 
     # The runs of this start
 

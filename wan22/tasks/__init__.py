@@ -10,7 +10,7 @@ Nothing here reads a file, a clock or the environment.
 from wan22.tasks.artifact import Artifact, name_to_keep
 from wan22.tasks.event import Event, EventType
 from wan22.tasks.forecast import Forecast, PhaseForecast
-from wan22.tasks.parts import Parts
+from wan22.tasks.parts import Parts, Seen
 from wan22.tasks.plan import Choice, Plan, Render
 from wan22.tasks.reporter import Reporter, Silent
 from wan22.tasks.request import Draft, ImageRef, LoraUse, ModelType, Request
@@ -39,6 +39,7 @@ __all__ = [
     "Reporter",
     "Request",
     "Run",
+    "Seen",
     "Silent",
     "Status",
     "Task",

@@ -27,14 +27,16 @@ class Forecast(BaseModel):
 
     phases: tuple[PhaseForecast, ...] = Field(description="In their order.")
     total_s: float | None = Field(
-        description="Of the whole run, with the writing of its files where `basis` is measured; null: not known."
+        description="Of the whole run, with the writing of its files where `basis` is measured or calibrated; null: "
+        "not known."
     )
     peak_vram_bytes: int | None = Field(description="The highest of the phases; null without a GPU.")
     peak_ram_bytes: int = Field(description="The highest of the phases.")
     fits: Literal["yes", "tight", "no"] = Field(
         description="yes: with head-room for fragments; tight: without; no: it would run out of memory."
     )
-    basis: Literal["measured", "published", "none"] = Field(
-        description="What the seconds rest on: tasks that ran here, the GPU's published figures, or nothing."
+    basis: Literal["measured", "calibrated", "published", "none"] = Field(
+        description="What the seconds rest on: tasks of this size that ran here; the work, at the speed of tasks of "
+        "other sizes that ran here; the GPU's published figures; or nothing."
     )
     said: str = Field(description="The same in words.")

@@ -45,7 +45,16 @@ class Plan(BaseModel):
     device: str = Field(description="cpu, cuda:0 or mps.")
     precision: dict[str, str] = Field(description="dtype of each component's weights: transformer, text_encoder, vae.")
     compute: str | None = Field(default=None, description="What the transformers calculate in; null: as their weights.")
-    offload: str = Field(description="none, or group: weights wait in RAM and are streamed to the GPU layer by layer.")
+    offload: str = Field(
+        description="Where weights are: none: all on the GPU; model: in RAM, and each network on the GPU for its phase "
+        "alone; blocks: the same, but some of the transformer's blocks are streamed from RAM; group: all of its layers."
+    )
+    resident_blocks: int | None = Field(
+        default=None, description="Blocks of a transformer that stay on the GPU where others are streamed; null: all."
+    )
+    vae_tile: int | None = Field(
+        default=None, description="Pixels a side of the tiles that the VAE works in; null: on whole frames."
+    )
     slices: int | None = Field(
         default=None,
         description="Tokens that a transformer's block works on at once, for about half of its memory; null: all.",
@@ -59,3 +68,6 @@ class Plan(BaseModel):
     optimizations: tuple[str, ...] = Field(default=(), description="Optimizations that are applied, by id.")
     choices: tuple[Choice, ...] = Field(default=(), description="What the server chose, each with its reason.")
     predicted_peak_vram_bytes: int | None = Field(default=None, description="Null where nothing is known yet.")
+    vram_correction: float = Field(
+        default=1.0, description="What earlier runs here needed, by what was counted; it is in the prediction already."
+    )
