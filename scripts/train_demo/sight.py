@@ -97,7 +97,7 @@ def _within_edges(frames: Frames, masks: Mask, ground: Array, colour: Array) -> 
     behind = ground[None, :, None]
     away = colour - behind
     share = ((frames.astype(np.float32) - behind) * away).sum(-1) / (away * away).sum(-1)
-    return masks & (share > 0.5)
+    return np.asarray(masks & (share > 0.5))
 
 
 def _nearest(colour: Array, palette: dict[str, tuple[int, int, int]]) -> str:
