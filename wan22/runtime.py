@@ -27,7 +27,8 @@ from wan22.models.weights import Weights
 from wan22.monitoring.monitor import Monitor
 from wan22.monitoring.reading import Reading
 from wan22.orchestrator.optimizations.advisor import Advisor
-from wan22.orchestrator.orchestrator import Orchestrator, RunResult
+from wan22.orchestrator.orchestrator import Orchestrator
+from wan22.orchestrator.party import Ended, RunResult
 from wan22.orchestrator.planning import Planner
 from wan22.orchestrator.residency import ModelKey, Residency, Resident
 from wan22.orchestrator.tuning import Tuning
@@ -43,14 +44,16 @@ from wan22.queue.queue import Queue
 from wan22.settings import Settings
 from wan22.store import Store
 from wan22.tasks import EventType, ModelType, Plan, Silent
-from wan22.worker.worker import Runner, Worker
+from wan22.worker.worker import Worker, each
+
+Painter = Callable[[Claim], RunResult]
 
 
 class Runtime:
     """One server's worth of machinery. The worker drains the queue while the app's lifespan runs."""
 
-    def __init__(self, settings: Settings, *, painter: Callable[[Outputs], Runner] | None = None) -> None:
-        """Build everything; `painter` makes a runner that stands in for the models.
+    def __init__(self, settings: Settings, *, painter: Callable[[Outputs], Painter] | None = None) -> None:
+        """Build everything; `painter` makes what stands in for the models.
 
         Raises ConfigurationError if the device of the settings is not there, and ConfigurationError, StoreError or
         DiskFull if the folders or the database can't be used.
@@ -62,7 +65,7 @@ class Runtime:
             self._closing = closing.pop_all()
         self.app = self._build_app()
 
-    def _build(self, closing: ExitStack, painter: Callable[[Outputs], Runner] | None) -> None:
+    def _build(self, closing: ExitStack, painter: Callable[[Outputs], Painter] | None) -> None:
         storage = self.settings.storage
         store = Store.open(storage.database_path)
         closing.callback(store.close)
@@ -85,6 +88,7 @@ class Runtime:
         closing.callback(self.downloads.close)
         self.residency = self._make_residency(closing)
         self.tuning = Tuning(self.settings.device, probe)
+        self.queue.loaded = self._loaded
         self.planner = Planner(
             self.models,
             self.settings.device,
@@ -103,9 +107,11 @@ class Runtime:
             prompts=PromptCache(Kept(storage.prompts_dir, storage.prompt_cache_bytes)),
             pictures=PictureCache(Kept(storage.pictures_dir, storage.picture_cache_bytes)),
         )
-        runner = painter(self.outputs) if painter else self._run
         self.monitor = Monitor.of(store, self.queue, storage.home, on_reading=self._tell_of_reading)
-        self.worker = Worker(self.queue, runner, warm_up=None if painter else self._warm_up)
+        if painter:
+            self.worker = Worker(self.queue, each(painter(self.outputs)))
+        else:
+            self.worker = Worker(self.queue, self._run, together=True, warm_up=self._warm_up)
 
     def _make_residency(self, closing: ExitStack) -> Residency[LoadedModel]:
         budget = int(psutil.virtual_memory().total * self.settings.models.ram_fraction)
@@ -113,9 +119,12 @@ class Runtime:
         closing.callback(residency.close)
         return residency
 
-    def _run(self, claim: Claim) -> RunResult:
+    def _run(self, claims: Sequence[Claim], ended: Ended) -> None:
         self.tuning.prepare()  # here, since it holds for the calling thread
-        return self._orchestrator.run(claim.task, claim.fence, claim.reporter)
+        self._orchestrator.run(claims, ended)
+
+    def _loaded(self) -> frozenset[str]:
+        return frozenset(resident.key.name for resident in self.residency.residents())
 
     def _warm_up(self) -> None:
         prepare_process()

@@ -135,13 +135,20 @@ class ServerSettings(Room):
 
 
 class QueueSettings(Room):
-    """How many tasks wait, and when a run counts as lost."""
+    """How many tasks wait, in which order they run, and when a run counts as lost."""
 
     max_queued: int = Field(default=1_000, ge=1, description="Tasks that may wait; one more is answered with 429.")
     max_attempts: int = Field(
         default=2,
         ge=1,
         description="A task that was running when the server died this often fails, not runs again.",
+    )
+    max_passed: int = Field(
+        default=16,
+        ge=0,
+        le=1_000,
+        description="Later tasks of its priority that may go before one, since their model is loaded or they share a "
+        "run; 0: strictly in order.",
     )
 
 
@@ -221,6 +228,9 @@ class DeviceSettings(Room):
     threads: int = Field(default=0, ge=0, description="CPU threads for torch; 0 lets torch decide.")
     optimizations_off: tuple[str, ...] = Field(
         default=(), description="Optimizations that are not wanted, by their ids in `wan22 optimizations`."
+    )
+    max_batch: int = Field(
+        default=8, ge=1, le=16, description="Videos denoised together at most, where that is faster; 1: each alone."
     )
 
 

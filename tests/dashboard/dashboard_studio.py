@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from wan22.cli.background import served
-from wan22.orchestrator.orchestrator import RunResult
+from wan22.orchestrator.party import RunResult
 from wan22.queue.claim import Claim
 from wan22.runtime import Runtime
 from wan22.settings import load_settings

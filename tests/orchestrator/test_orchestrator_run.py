@@ -15,7 +15,7 @@ from support import samples
 from support.loras import lora_for
 from support.videos import decode_video, probe_video
 
-from wan22.errors import Cancelled, ModelCorrupt, ModelMissing, OutOfMemory
+from wan22.errors import Cancelled, DiskFull, ModelCorrupt, ModelMissing, OutOfMemory
 from wan22.hardware.probe import probe
 from wan22.media.outputs import Outputs
 from wan22.media.uploads import Uploads
@@ -23,12 +23,13 @@ from wan22.models.demo_weights import SHIPPED
 from wan22.models.loras.folders import Loras
 from wan22.models.variants import Models
 from wan22.orchestrator.orchestrator import Orchestrator, key_of
+from wan22.orchestrator.party import RunResult
 from wan22.orchestrator.planning import Planner
 from wan22.orchestrator.residency import Residency
 from wan22.orchestrator.rungs import SLICE_TOKENS, rung_below
 from wan22.pipelines.kept import Kept
 from wan22.pipelines.loaded import LoadedModel
-from wan22.pipelines.phases import denoise
+from wan22.pipelines.phases import denoise_together
 from wan22.pipelines.prompt_cache import NO_CACHE, PromptCache
 from wan22.queue.claim import Claim
 from wan22.queue.feed import Feed
@@ -81,8 +82,18 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
 
 
 def run(studio: Studio, claim: Claim) -> list[str]:
-    result = studio.orchestrator.run(claim.task, claim.fence, claim.reporter)
-    return [artifact.file_name for artifact in result.outputs]
+    """The names of the files of a task that runs alone; raises what ended it."""
+    (end,) = run_together(studio, claim)
+    if isinstance(end, Exception):
+        raise end
+    return [artifact.file_name for artifact in end.outputs]
+
+
+def run_together(studio: Studio, *claims: Claim) -> list[RunResult | Exception]:
+    """How each of the tasks of one run ended."""
+    ends: dict[Claim, RunResult | Exception] = {}
+    studio.orchestrator.run(claims, ends.__setitem__)
+    return [ends[claim] for claim in claims]
 
 
 def test_a_run_leaves_whole_files_and_the_model_loaded(studio: Studio) -> None:
@@ -101,6 +112,7 @@ def test_the_record_tells_how_many_passes_a_step_cache_spared(studio: Studio) ->
     assert passes is not None
     assert (passes.total, 0 < passes.spared < passes.total / 2) == (2 * 2 * 10, True)
     assert "step_cache" in [choice.what for choice in claim.task.plan.choices]
+    assert claim.task.plan.at_once == 1, "what is spared must not depend on others"
     studio.queue.fail(claim, samples.FAILURE)
     assert studio.queue.get(claim.task.task_id).passes == passes
 
@@ -209,7 +221,7 @@ class Hungry:
         self.times -= 1
         if self.times >= 0:
             raise OutOfMemory("Memory ran out while denoising.")
-        return denoise(*args, **kwargs)
+        return denoise_together(*args, **kwargs)
 
 
 def test_a_run_out_of_memory_begins_again_without_the_other_models(
@@ -217,7 +229,7 @@ def test_a_run_out_of_memory_begins_again_without_the_other_models(
 ) -> None:
     plain = content(studio, model_type=ModelType.TI2V_5B)
     run(studio, studio.claim())
-    monkeypatch.setattr("wan22.orchestrator.orchestrator.denoise", Hungry(1))
+    monkeypatch.setattr("wan22.orchestrator.orchestrator.denoise_together", Hungry(1))
     claim = studio.claim(model_type=ModelType.TI2V_5B)
     (name,) = run(studio, claim)
     assert studio.outputs.path(claim.task.task_id, name).read_bytes() == plain
@@ -230,10 +242,42 @@ def frames(studio: Studio, claim: Claim) -> Any:
     return decode_video(studio.outputs.path(claim.task.task_id, *run(studio, claim)))
 
 
+def test_a_batch_out_of_memory_is_halved_until_it_fits(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    claims = [studio.claim(prompt=prompt, seed=n) for n, prompt in enumerate(("a cat", "a dog", "a cow", "a hen"))]
+    sizes: list[int] = []
+
+    def hungry(model: Any, request: Any, render: Any, takes: Any, image: Any, **kwargs: Any) -> Any:
+        sizes.append(len(takes))
+        if len(takes) > 1:
+            raise OutOfMemory("Memory ran out while denoising.")
+        return denoise_together(model, request, render, takes, image, **kwargs)
+
+    monkeypatch.setattr("wan22.orchestrator.orchestrator.denoise_together", hungry)
+    ends = run_together(studio, *claims)
+    assert all(isinstance(end, RunResult) and len(end.outputs) == 1 for end in ends)
+    assert sizes == [4, 2, 1, 1, 1, 1]
+    told = ("Fewer videos were denoised at once: 2.", "Fewer videos were denoised at once: 1.")
+    assert {claim.reporter.merge(claim.task).fallbacks for claim in claims} == {told}
+
+
+def test_a_file_that_fails_ends_its_task_alone(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    claims = [studio.claim(seed=n) for n in range(3)]
+    create = studio.outputs.create
+
+    def full(task_id: str, *args: Any, **kwargs: Any) -> Any:
+        if task_id == claims[1].task.task_id:
+            raise DiskFull("The disk is full.")
+        return create(task_id, *args, **kwargs)
+
+    monkeypatch.setattr(studio.outputs, "create", full)
+    ends = run_together(studio, *claims)
+    assert [type(end) for end in ends] == [RunResult, DiskFull, RunResult]
+
+
 def test_the_last_rung_gives_the_same_video_in_slices(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wan22.orchestrator.rungs.SLICE_TOKENS", 16)
     plain = frames(studio, studio.claim())
-    monkeypatch.setattr("wan22.orchestrator.orchestrator.denoise", Hungry(1))
+    monkeypatch.setattr("wan22.orchestrator.orchestrator.denoise_together", Hungry(1))
     claim = studio.claim()
     sliced = frames(studio, claim)
     assert claim.reporter.merge(claim.task).fallbacks == ("The transformers' blocks worked on 16 tokens at once.",)
@@ -243,7 +287,7 @@ def test_the_last_rung_gives_the_same_video_in_slices(studio: Studio, monkeypatc
 def test_where_nothing_is_left_to_try_the_error_is_the_caller_s(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wan22.orchestrator.orchestrator.denoise", Hungry(2))
+    monkeypatch.setattr("wan22.orchestrator.orchestrator.denoise_together", Hungry(2))
     with pytest.raises(OutOfMemory):
         run(studio, studio.claim())
     assert studio.files() == []
@@ -276,7 +320,7 @@ def test_each_rung_needs_less_than_the_one_before(
         slices=SLICE_TOKENS if offload.endswith("in slices") else None,
     )
     found = []
-    while rung := rung_below(plan, has_others=has_others, is_loaded=True):
+    while rung := rung_below(plan, at_once=1, has_others=has_others, is_loaded=True):
         plan, has_others = rung.plan, False
         sizes = [str(size) for size in (plan.resident_blocks, plan.vae_tile) if size is not None]
         found.append(" ".join([plan.offload, *sizes, *(["in slices"] if plan.slices else [])]))
@@ -285,8 +329,8 @@ def test_each_rung_needs_less_than_the_one_before(
 
 def test_what_runs_out_while_it_is_loaded_gains_nothing_by_slices() -> None:
     plan = samples.plan(device="cuda:0", offload="group", vae_tile=256)
-    assert rung_below(plan, has_others=False, is_loaded=False) is None
-    assert rung_below(plan, has_others=True, is_loaded=False) is not None
+    assert rung_below(plan, at_once=1, has_others=False, is_loaded=False) is None
+    assert rung_below(plan, at_once=1, has_others=True, is_loaded=False) is not None
 
 
 def test_a_model_whose_text_encoder_turns_out_damaged_is_not_kept(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from support.samples import WORK, plan, request, task
 
 from wan22.errors import QueueFull
 from wan22.queue.eta import KEPT, Pace, pace_of, speed_of, work_of
-from wan22.queue.progress import FOR_EACH_OUTPUT, WEIGHTS, overall
+from wan22.queue.live import Live
+from wan22.queue.progress import FOR_EACH_OUTPUT, WEIGHTS
 from wan22.tasks import ModelType, Parts, Phase, Plan, Status, Task, Timings
 
 seconds = st.floats(1e-3, 1e6)
@@ -156,19 +158,23 @@ def test_a_run_with_gaps_in_its_timings_teaches_nothing(gap: str) -> None:
     assert foretold(pace) is None
 
 
-@given(fraction=shares, outputs=st.integers(1, 16), data=st.data())
-def test_the_whole_bar_is_walked_in_the_order_of_the_run(fraction: float, outputs: int, data: st.DataObject) -> None:
-    output = data.draw(st.integers(0, outputs - 1))
-    order = [(phase, 0) for phase in WEIGHTS if phase not in FOR_EACH_OUTPUT]
-    order += [(phase, n) for n in range(outputs) for phase in FOR_EACH_OUTPUT]
-    here = data.draw(st.sampled_from(order))
-    at = overall(here[0], fraction, output=here[1], outputs=outputs)
-    ends = [overall(phase, 1.0, output=n, outputs=outputs) for phase, n in order]
-    starts = [overall(phase, 0.0, output=n, outputs=outputs) for phase, n in order]
-    assert ends[:-1] == pytest.approx(starts[1:])
-    assert (starts[0], ends[-1]) == (0.0, pytest.approx(1.0))
-    assert starts[order.index(here)] - 1e-9 <= at <= ends[order.index(here)] + 1e-9
-    assert 0 <= output < outputs
+@given(fraction=shares, outputs=st.integers(1, 16), at_once=st.integers(1, 16))
+def test_the_whole_bar_is_walked_in_the_order_of_the_run(fraction: float, outputs: int, at_once: int) -> None:
+    """Each phase begins where the one before it ended, whether outputs are denoised one by one or several at once."""
+    order: list[tuple[Phase, int]] = [(phase, 0) for phase in WEIGHTS if phase not in FOR_EACH_OUTPUT]
+    for first in range(0, outputs, at_once):
+        order.append((Phase.DENOISE, first))
+        batch = range(first, min(first + at_once, outputs))
+        order += [(phase, n) for n in batch for phase in FOR_EACH_OUTPUT[1:]]
+    live, reached = Live(outputs=outputs, at_once=at_once), 0.0
+    for phase, output in order:
+        live = replace(live, output=output).begun(phase, 0.0)
+        assert live.progress == pytest.approx(reached)
+        part_way = live.come_to(fraction, 0.0).progress
+        live = live.come_to(1.0, 0.0)
+        assert reached - 1e-9 <= part_way <= live.progress
+        reached = live.progress
+    assert reached == pytest.approx(1.0)
 
 
 def test_the_weights_are_of_one_bar() -> None:

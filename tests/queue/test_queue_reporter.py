@@ -53,6 +53,7 @@ def test_phases_are_timed_and_add_up_over_outputs(reporter: RunReporter, running
         "denoise_s": 20.0,
         "decode_s": 4.0,
         "total_s": 29.0,
+        "denoised_together": 1,
     }
 
 

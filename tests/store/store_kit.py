@@ -10,7 +10,7 @@ from typing import Any
 
 from support.samples import NOON, WORK, task
 
-from wan22.store import Store
+from wan22.store import Store, Tables
 from wan22.store.schema import migrate
 from wan22.tasks import Event, EventType, Status, Task
 
@@ -31,8 +31,13 @@ def add(store: Store, given: Task | None = None, **kept: Any) -> Task:
 
 
 def claim(store: Store, *, boot_id: int = 1, at: datetime = NOON) -> Task | None:
-    """Claim the next task."""
-    return store.write(lambda tables: tables.tasks.claim_next(boot_id=boot_id, at=at))
+    """Claim the first of those that wait."""
+
+    def work(tables: Tables) -> Task | None:
+        first = tables.tasks.waiting(limit=1)
+        return tables.tasks.claim(first[0].task_id, boot_id=boot_id, at=at) if first else None
+
+    return store.write(work)
 
 
 def find(store: Store, task_id: str) -> Task | None:

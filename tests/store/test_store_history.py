@@ -16,7 +16,7 @@ def history(store: Store, model_type: ModelType = ModelType.T2V_A14B, *, limit: 
 
 
 def test_a_run_has_the_figures_of_its_task(store: Store) -> None:
-    timings = Timings(denoise_s=20.0, total_s=30.0)
+    timings = Timings(denoise_s=20.0, total_s=30.0, denoised_together=2)
     changes = {"timings": timings, "total_steps": 4, "peak_vram_bytes": 7, "finished_at": NOON, "error": FAILURE}
     given = add(store, task(status=Status.FAILED, **changes))
     (run,) = history(store)
@@ -32,13 +32,14 @@ def test_a_run_has_the_figures_of_its_task(store: Store) -> None:
         "num_videos": 1,
         "guidance_scale": 4.0,
         "total_steps": 4,
+        "tasks": 2,
         "denoise_s": 20.0,
         "total_s": 30.0,
         "peak_vram_bytes": 7,
         "finished_at": NOON,
         "error": FAILURE.model_dump(),
     }
-    assert run.seconds_per_step == 5.0
+    assert run.seconds_per_step == 2.5, "half of it, since there were two"
 
 
 @pytest.mark.parametrize("status", Status)

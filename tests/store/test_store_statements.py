@@ -17,11 +17,9 @@ BY_INDEX = {
     "find_task_by_key": "tasks_by_key",
     "refers_to_upload": "tasks_by_last_image (last_image_id=?)",
     "move_task": "sqlite_autoindex_tasks_1",
-    "claim_next": "tasks_waiting",
+    "claim": "sqlite_autoindex_tasks_1",
     "heartbeat": "sqlite_autoindex_tasks_1",
-    "position": "tasks_waiting",
-    "positions": "tasks_waiting",
-    "work_until": "tasks_waiting",
+    "waiting": "COVERING INDEX tasks_waiting",
     "count_waiting": "tasks_waiting",
     "count_by_status": "COVERING INDEX tasks_by_status",
     "recover_cancelled": "tasks_running",
@@ -57,7 +55,7 @@ def test_hot_statements_go_by_their_index(name: str, index: str) -> None:
     assert not re.search(r"SCAN (tasks|events)$", plan, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", ["claim_next", "list_tasks", "list_tasks_by_status", "history", "events_between"])
+@pytest.mark.parametrize("name", ["waiting", "list_tasks", "list_tasks_by_status", "history", "events_between"])
 def test_what_is_ordered_is_read_in_order(name: str) -> None:
     assert "TEMP B-TREE" not in query_plan(name)
 

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_kit import add, claim, find, in_status
-from support.samples import FAILURE, NOON, artifact, request, task
+from support.samples import FAILURE, NOON, artifact, plan, request, task
 
 from wan22.errors import StoreError
-from wan22.store import Store, Tables
+from wan22.store import Store, Tables, Waiting
 from wan22.tasks import ImageRef, ModelType, Parts, Status, Task, Timings, may_move
+from wan22.tasks.sharing import model_for, run_for
 
 JSON = st.recursive(
     st.none()
@@ -101,17 +102,21 @@ def test_a_move_from_what_is_no_longer_so_changes_nothing(store: Store, seen: di
 
 @given(priorities=st.lists(st.integers(-100, 100), min_size=1, max_size=12))
 @settings(max_examples=30, deadline=None)
-def test_claims_go_by_priority_then_arrival_and_positions_foretell_them(priorities: list[int]) -> None:
+def test_what_waits_is_listed_by_priority_then_arrival(priorities: list[int]) -> None:
     store = Store.open(None)
     tasks = [add(store, task(priority=priority)) for priority in priorities]
     expected = sorted(tasks, key=lambda each: -each.request.priority)  # sorted is stable: arrival decides the rest
-    for n, each in enumerate(expected, start=1):
-        assert store.read(lambda tables, each=each: tables.tasks.position(each.task_id)) == n
-    assert store.read(lambda tables: tables.tasks.positions()) == {t.task_id: n for n, t in enumerate(expected, 1)}
-    claimed = [claim(store) for _ in tasks]
-    assert [each and each.task_id for each in claimed] == [each.task_id for each in expected]
-    assert claim(store) is None
+    for limit in (-1, 3):
+        listed = store.read(lambda tables, limit=limit: tables.tasks.waiting(limit=limit))
+        assert [one.task_id for one in listed] == [each.task_id for each in expected][: limit if limit > 0 else None]
     store.close()
+
+
+def test_only_what_waits_can_be_claimed(store: Store) -> None:
+    tasks = [add(store), in_status(store, Status.CANCELLED)]
+    ids = [tasks[0].task_id, tasks[0].task_id, tasks[1].task_id, "unknown"]
+    claimed = [store.write(lambda t, i=i: t.tasks.claim(i, boot_id=1, at=NOON)) for i in ids]
+    assert [each is not None for each in claimed] == [True, False, False, False]
 
 
 def test_a_claim_takes_the_lease(store: Store) -> None:
@@ -140,16 +145,20 @@ def test_cancel_requests_are_kept_for_running_tasks_only(store: Store) -> None:
     assert [store.read(lambda t, i=i: t.tasks.is_cancel_requested(i)) for i in asked] == [False, True, None]
 
 
-def test_work_is_summed_by_pace_up_to_the_task(store: Store) -> None:
-    def work(units: float) -> Parts:
-        return Parts(denoise=units, decode=10 * units, encode=100 * units, rest=1.0)
-
-    first, *_, last = [add(store, pace=pace, work=work(n)) for pace, n in [("a", 1.0), ("b", 2.0), ("a", 4.0)]]
-    add(store, task(priority=1), pace="b", work=work(8.0))
-    add(store, pace="a", work=work(16.0))
-    found = [store.read(lambda tables, i=each.task_id: tables.tasks.work_until(i)) for each in (first, last)]
-    assert found[0] == {"a": Parts(1.0, 10.0, 100.0, 1), "b": Parts(8.0, 80.0, 800.0, 1)}
-    assert found[1] == {"a": Parts(5.0, 50.0, 500.0, 2), "b": Parts(10.0, 100.0, 1000.0, 2)}
+def test_what_waits_tells_how_long_it_takes_and_what_it_shares(store: Store) -> None:
+    work = Parts(denoise=1.0, decode=10.0, encode=100.0, rest=1.0)
+    alike = plan(at_once=4)
+    first = add(store, task(plan=alike), pace="a", work=work)
+    second = add(store, task(plan=plan(at_once=4, device="cuda:0")), pace="b", work=work)
+    third = add(store, pace="a", work=work)
+    found = store.read(lambda tables: tables.tasks.waiting())
+    assert found == (
+        Waiting(first.task_id, 1, 0, model_for(request(), alike), run_for(request(), alike), 4, "a", work),
+        Waiting(second.task_id, 2, 0, found[1].model, found[1].shares, 4, "b", work),
+        Waiting(third.task_id, 3, 0, model_for(request(), alike), None, 1, "a", work),
+    )
+    assert found[1].model != found[0].model
+    assert found[1].shares not in (None, found[0].shares)
 
 
 def test_counts_name_every_status(store: Store) -> None:

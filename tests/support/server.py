@@ -1,7 +1,10 @@
-"""A real server in a thread, and waiting for its tasks."""
+"""A real server in a thread or a process, and waiting for its tasks."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -31,6 +34,32 @@ def serving(home: Path, **settings: Any) -> Iterator[str]:
         server.should_exit = True
         thread.join()
         runtime.close()
+
+
+@contextmanager
+def process(home: Path) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
+    """`wan22 serve` as a person starts it, and a client of it."""
+    (home / "server.json").unlink(missing_ok=True)
+    command = [sys.executable, "-m", "wan22", "serve", "--port", "0", "--home", str(home)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            with httpx.Client(base_url=address(home), timeout=30) as client:
+                yield server, client
+        finally:
+            server.terminate()
+
+
+def address(home: Path) -> str:
+    """Where the server says that it listens, once it does."""
+    for _ in range(600):
+        try:
+            url: str = json.loads((home / "server.json").read_text("utf-8"))["url"]
+            httpx.get(f"{url}/health").raise_for_status()
+        except (OSError, ValueError, httpx.HTTPError):
+            time.sleep(0.1)
+        else:
+            return url
+    raise AssertionError("the server did not start")
 
 
 def wait(client: httpx.Client, task_id: str, *, timeout_s: float = 240) -> dict[str, Any]:

@@ -11,14 +11,14 @@ import pytest
 from support.samples import plan, request
 
 from wan22.errors import Cancelled, ModelCorrupt, OutOfMemory, StoreError, WrongState
-from wan22.orchestrator.orchestrator import RunResult
+from wan22.orchestrator.party import RunResult
 from wan22.queue.claim import Claim
 from wan22.queue.feed import Feed
 from wan22.queue.queue import Queue
 from wan22.settings import QueueSettings
 from wan22.store import Store
 from wan22.tasks import Phase, Status
-from wan22.worker.worker import Runner, Worker
+from wan22.worker.worker import Worker, each
 
 NOTHING = RunResult((), None)
 
@@ -30,11 +30,11 @@ def queue() -> Iterator[Queue]:
     store.close()
 
 
-def drain(queue: Queue, runner: Runner) -> None:
+def drain(queue: Queue, runner: Callable[[Claim], RunResult]) -> None:
     """Carry out all that waits, in this thread."""
 
     async def main() -> None:
-        worker = Worker(queue, runner)
+        worker = Worker(queue, each(runner))
         while worker.work_once():
             pass
 
@@ -109,7 +109,7 @@ async def eventually(is_so: Callable[[], bool]) -> None:
 
 def test_a_cancelled_run_ends_as_cancelled_and_the_next_one_starts(queue: Queue) -> None:
     async def main() -> None:
-        worker = Worker(queue, until_told)
+        worker = Worker(queue, each(until_told))
         worker.start()
         first, second = queue.submit(request(), plan()), queue.submit(request(), plan())
         await eventually(lambda: queue.get(first.task_id).status is Status.RUNNING)
@@ -124,7 +124,7 @@ def test_a_cancelled_run_ends_as_cancelled_and_the_next_one_starts(queue: Queue)
 
 def test_a_stop_puts_the_running_task_back_without_an_attempt(queue: Queue) -> None:
     async def main() -> None:
-        worker = Worker(queue, until_told)
+        worker = Worker(queue, each(until_told))
         worker.start()
         task = queue.submit(request(), plan())
         await eventually(lambda: queue.get(task.task_id).status is Status.RUNNING)
@@ -143,7 +143,7 @@ def test_a_stop_gives_a_short_task_the_time_to_end(queue: Queue) -> None:
         return NOTHING
 
     async def main() -> None:
-        worker = Worker(queue, runner)
+        worker = Worker(queue, each(runner))
         worker.start()
         task = queue.submit(request(), plan())
         await eventually(lambda: queue.get(task.task_id).status is Status.RUNNING)
@@ -166,7 +166,7 @@ def test_a_task_waits_for_the_warm_up(queue: Queue) -> None:
         order.append("warm")
 
     async def main() -> None:
-        worker = Worker(queue, runner, warm_up=warm_up)
+        worker = Worker(queue, each(runner), warm_up=warm_up)
         worker.start()
         task = queue.submit(request(), plan())
         await asyncio.sleep(0.05)
@@ -184,7 +184,7 @@ def test_a_stop_does_not_wait_for_the_warm_up(queue: Queue) -> None:
     let_go = threading.Event()
 
     async def main() -> None:
-        worker = Worker(queue, lambda claim: NOTHING, warm_up=lambda: let_go.wait() and None)
+        worker = Worker(queue, each(lambda claim: NOTHING), warm_up=lambda: let_go.wait() and None)
         worker.start()
         task = queue.submit(request(), plan())
         await asyncio.sleep(0)
@@ -201,7 +201,7 @@ def test_a_warm_up_that_fails_leaves_it_to_the_tasks_to_tell(queue: Queue) -> No
         raise ImportError("no torch")
 
     async def main() -> None:
-        worker = Worker(queue, lambda claim: NOTHING, warm_up=warm_up)
+        worker = Worker(queue, each(lambda claim: NOTHING), warm_up=warm_up)
         worker.start()
         task = queue.submit(request(), plan())
         await eventually(lambda: queue.get(task.task_id).status is Status.COMPLETED)
@@ -212,7 +212,7 @@ def test_a_warm_up_that_fails_leaves_it_to_the_tasks_to_tell(queue: Queue) -> No
 
 def test_a_submit_wakes_an_idle_worker(queue: Queue) -> None:
     async def main() -> None:
-        worker = Worker(queue, lambda claim: NOTHING)
+        worker = Worker(queue, each(lambda claim: NOTHING))
         worker.start()
         await asyncio.sleep(0.05)
         task = await asyncio.to_thread(queue.submit, request(), plan())
@@ -248,7 +248,7 @@ def refused() -> bool:
 def test_a_heart_beats_while_a_run_goes_on_and_not_after(beating: Beating, answer: Callable[[], bool] | None) -> None:
     async def main() -> None:
         beating.answer = answer
-        worker = Worker(beating, until_told, heartbeat_s=0.001)
+        worker = Worker(beating, each(until_told), heartbeat_s=0.001)
         worker.start()
         await asyncio.sleep(0.02)
         assert beating.beats == 0
@@ -263,7 +263,7 @@ def test_a_heart_beats_while_a_run_goes_on_and_not_after(beating: Beating, answe
 
 def test_a_run_that_has_lost_its_lease_is_stopped_and_the_next_one_starts(beating: Beating) -> None:
     async def main() -> None:
-        worker = Worker(beating, until_told, heartbeat_s=0.001)
+        worker = Worker(beating, each(until_told), heartbeat_s=0.001)
         worker.start()
         first = beating.submit(request(), plan())
         await eventually(lambda: beating.beats > 0)
@@ -279,7 +279,7 @@ def test_a_run_that_has_lost_its_lease_is_stopped_and_the_next_one_starts(beatin
 
 def test_work_between_tasks_has_the_devices_thread(queue: Queue) -> None:
     async def main() -> str:
-        worker = Worker(queue, until_told)
+        worker = Worker(queue, each(until_told))
         worker.start()
         name = await worker.between(lambda: threading.current_thread().name)
         await worker.stop(0)
@@ -290,7 +290,7 @@ def test_work_between_tasks_has_the_devices_thread(queue: Queue) -> None:
 
 def test_while_a_task_runs_nothing_comes_between(queue: Queue) -> None:
     async def main() -> None:
-        worker = Worker(queue, until_told)
+        worker = Worker(queue, each(until_told))
         worker.start()
         task_id = queue.submit(request(), plan()).task_id
         await eventually(lambda: queue.get(task_id).status is Status.RUNNING)
@@ -308,7 +308,7 @@ def test_work_between_tasks_waits_for_other_such_work(queue: Queue, monkeypatch:
     let_go = threading.Event()
 
     async def main() -> list[str]:
-        worker = Worker(queue, until_told)
+        worker = Worker(queue, each(until_told))
         worker.start()
         first = asyncio.create_task(worker.between(lambda: let_go.wait() and "first"))
         second = asyncio.create_task(worker.between(lambda: "second"))
@@ -332,7 +332,7 @@ def test_work_between_tasks_waits_for_the_warm_up(queue: Queue) -> None:
         order.append("warm")
 
     async def main() -> None:
-        worker = Worker(queue, until_told, warm_up=warm_up)
+        worker = Worker(queue, each(until_told), warm_up=warm_up)
         worker.start()
         work = asyncio.create_task(worker.between(lambda: order.append("work")))
         await asyncio.sleep(0.05)
@@ -349,7 +349,7 @@ def test_work_between_tasks_that_lasts_is_stopped_with_the_worker(queue: Queue) 
     begun = threading.Event()
 
     async def main() -> None:
-        worker = Worker(queue, until_told)
+        worker = Worker(queue, each(until_told))
 
         def work() -> None:
             begun.set()

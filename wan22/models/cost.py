@@ -69,17 +69,25 @@ _WHOLE_SHARE = 0.52  # of it, needed for all tokens where blocks work on slices:
 
 
 def costs_of(
-    spec: ModelSpec, request: Request, render: Render, *, tile: int | None, slices: int | None, compute: str, vae: str
+    spec: ModelSpec,
+    request: Request,
+    render: Render,
+    *,
+    tile: int | None,
+    slices: int | None,
+    compute: str,
+    vae: str,
+    at_once: int = 1,
 ) -> dict[Phase, Cost]:
     """The phases that `request` goes through, in their order, rendered so; dtypes are fp32, bf16 or fp16.
 
     `tile`: pixels a side of the VAE's tiles, None for whole frames; `slices`: tokens that the transformer's blocks work
-    on at once, None for all.
+    on at once, None for all; `at_once`: videos that are denoised together.
     """
     costs = {Phase.TEXT_ENCODE: _text(request)}
     if request.image:
         costs[Phase.IMAGE_ENCODE] = _image(spec, render, tile=tile, dtype=vae)
-    costs[Phase.DENOISE] = _denoising(spec, request, render, compute, slices=slices)
+    costs[Phase.DENOISE] = _denoising(spec, request, render, compute, slices=slices, at_once=at_once)
     costs[Phase.DECODE] = _decoding(spec, request, render, tile=tile, dtype=vae)
     return costs
 
@@ -125,7 +133,10 @@ def _image(spec: ModelSpec, render: Render, *, tile: int | None, dtype: str) -> 
     return _with_vae(encoding.total, cost.encoding, render, tile=tile, dtype=dtype)
 
 
-def _denoising(spec: ModelSpec, request: Request, render: Render, compute: str, *, slices: int | None) -> Cost:
+def _denoising(
+    spec: ModelSpec, request: Request, render: Render, compute: str, *, slices: int | None, at_once: int
+) -> Cost:
+    together = min(at_once, request.num_videos)
     passes = request.num_videos * request.steps_taken * request.passes_a_step
     with_picture = request.image is not None and request.strength is None
     tokens, transformer = tokens_of(spec, render), transformer_of(spec, with_picture=with_picture)
@@ -134,9 +145,9 @@ def _denoising(spec: ModelSpec, request: Request, render: Render, compute: str, 
         passes * each.matrices,
         passes * each.attention,
         traffic=passes * transformer.traffic(tokens),
-        passes=passes,
+        passes=passes * math.ceil(request.num_videos / together) / request.num_videos,
     )
-    held = activations_bytes(spec, render, with_picture=with_picture, compute=compute)
+    held = together * activations_bytes(spec, render, with_picture=with_picture, compute=compute)
     if slices and slices < tokens:
         held = round(held * (_WHOLE_SHARE + (1 - _WHOLE_SHARE) * slices / tokens))
     return Cost(work, held)

@@ -126,7 +126,7 @@ def _size(width: int, height: int, num_frames: int, guided: bool, runs: Sequence
 
 
 def _videos_per_hour(done: Sequence[Run]) -> float | None:
-    timed = [(run.num_videos, run.total_s) for run in done if run.mode == "video" and run.total_s]
+    timed = [(run.num_videos, run.total_s / run.tasks) for run in done if run.mode == "video" and run.total_s]
     seconds = sum(took for _, took in timed)
     return 3600 * sum(count for count, _ in timed) / seconds if seconds else None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from math import ceil
 from typing import Literal, NamedTuple
 
 from wan22.hardware.cards import Card, card_named
@@ -93,6 +94,7 @@ def costs_for(request: Request, plan: Plan) -> dict[Phase, Cost]:
         slices=plan.slices,
         compute=_compute(plan),
         vae=plan.precision["vae"],
+        at_once=plan.at_once,
     )
 
 
@@ -110,7 +112,8 @@ def bill_of(request: Request, plan: Plan, weights: Weights, where: Where, costs:
     bus = 1.0 if ram * _PINNED_SHARE <= where.machine.ram_total_bytes else _UNPINNED
     seconds = {}
     for phase, cost in costs.items():
-        moved = over_bus(phase, plan, weights, passes=cost.work.passes, outputs=request.num_videos)
+        times = ceil(request.num_videos / plan.at_once) if phase is Phase.DENOISE else request.num_videos
+        moved = over_bus(phase, plan, weights, passes=cost.work.passes, outputs=times)
         seconds[phase] = _seconds(card, cost.work, moved, plan, bus=bus)
     return Bill(phases, seconds, round(ram))
 

@@ -1,4 +1,4 @@
-"""Carries out one task: lease the model, encode, denoise, decode into the encoder, name the files.
+"""Carries out tasks that share a run: lease the model, encode, denoise, decode into the encoder, name the files.
 
 The phases themselves are `pipelines`, the files `media`, the loaded models `residency`; here is only their order.
 """
@@ -6,9 +6,9 @@ The phases themselves are `pipelines`, the files `media`, the loaded models `res
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
 from PIL.Image import Image
 
@@ -19,32 +19,28 @@ from wan22.models import demo_weights
 from wan22.models.loras.folders import Loras
 from wan22.models.loras.uses import files_of
 from wan22.models.variants import Models
+from wan22.orchestrator.party import Ended, Party, Video
 from wan22.orchestrator.residency import ModelKey, Residency, Resident
 from wan22.orchestrator.rungs import Rung, rung_below
 from wan22.pipelines.adapters import Adapter, put_on
 from wan22.pipelines.device_memory import free_bytes
 from wan22.pipelines.loaded import LoadedModel
 from wan22.pipelines.loader import load
-from wan22.pipelines.phases import decode, denoise, encode_image, encode_text
+from wan22.pipelines.phases import ImageCondition, Take, decode, denoise_together, encode_image, encode_text
 from wan22.pipelines.picture_cache import NO_PICTURES, PictureCache
 from wan22.pipelines.prompt_cache import NO_CACHE, PromptCache
-from wan22.pipelines.step_cache import step_cached
-from wan22.queue.reporter import RunReporter
+from wan22.pipelines.step_cache import Spared, step_cached
+from wan22.queue.claim import Claim
 from wan22.tasks import Artifact, ImageRef, ModelType, Passes, Phase, Plan, Reporter, Task
+
+if TYPE_CHECKING:
+    import torch
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class RunResult:
-    """What a run gave."""
-
-    outputs: tuple[Artifact, ...]
-    peak_vram_bytes: int | None
-
-
 class Orchestrator:
-    """Runs tasks, one at a time, in the thread that calls `run`."""
+    """Runs tasks, those of one run at a time, in the thread that calls `run`."""
 
     def __init__(
         self,
@@ -65,44 +61,49 @@ class Orchestrator:
         self._outputs = outputs
         self._uploads = uploads
 
-    def run(self, task: Task, fence: int, reporter: RunReporter) -> RunResult:
-        """Carry out the task and give its finished files; blocks for as long as that takes.
+    def run(self, claims: Sequence[Claim], ended: Ended) -> None:
+        """Carry out tasks that share a run, and tell of each when its files are finished; blocks until all have ended.
 
-        Where memory runs out it is tried again with less, as `rungs` has it, and the reporter is told. Raises Cancelled
-        when the reporter says so, and a ServerFault for what we know how to name. In both cases, and for every other
-        exception, the task's files are gone.
+        What they share the first one's plan tells. Where memory runs out the rest is tried again with less, as `rungs`
+        has it, and the reporters are told. One that is cancelled, or fails by itself, ends alone, and the others go on.
+        Raises what ends all that are left: a ServerFault for what we know how to name, or Cancelled. Files of a task
+        that does not end well are gone before that is told.
         """
-        plan = task.plan
-        while True:
+        party = Party(claims, ended, discard=self._discard)
+        plan = claims[0].task.plan
+        while party.claims:
             try:
-                return self._attempt(task, plan, fence, reporter)
+                self._attempt(party, plan)
             except OutOfMemory:
-                rung = self._rung_below(task, plan, reporter)
+                rung = self._rung_below(party, plan)
                 if rung is None:
                     raise
             except ModelCorrupt:
                 self._drop_damaged()
                 raise
+            else:
+                return
             # outside of the handler, whose error keeps the frames of the run, and with them what did not fit
             self._residency.close()
             plan = rung.plan
-            reporter.fell_back(rung.said)
-            logger.warning("Memory ran out. %s", rung.said, extra={"action": "fallback", "task_id": task.task_id})
+            party.at_once = 1
+            party.fell_back(rung.said)
+            logger.warning(
+                "Memory ran out. %s", rung.said, extra={"action": "fallback", "task_id": party.first.task_id}
+            )
 
-    def _attempt(self, task: Task, plan: Plan, fence: int, reporter: RunReporter) -> RunResult:
-        reporter.phase(Phase.LOADING)
-        with ExitStack() as undo:
-            undo.callback(self._discard, task)
-            wanted = self._wanted(task.request.model_type, plan, reporter)
+    def _attempt(self, party: Party, plan: Plan) -> None:
+        party.phase(Phase.LOADING)
+        try:
+            wanted = self._wanted(party.first.request.model_type, plan, party)
             self._leave_room(wanted[0], plan)
             with self._residency.lease(*wanted) as model:
                 model.reset_peak()
-                put_on(model, self._adapters(task, len(model.experts)))
-                with model.run_as(plan), _step_cached(model, plan, reporter):
-                    artifacts = self._make(model, task, fence, reporter)
-                peak = model.peak_vram_bytes()
-            undo.pop_all()
-        return RunResult(artifacts, peak)
+                put_on(model, self._adapters(party.first, len(model.experts)))
+                with model.run_as(plan), _step_cached(model, plan) as spared:
+                    self._make(model, party, plan, spared)
+        finally:
+            party.discard()
 
     def load(self, model_type: ModelType, plan: Plan, reporter: Reporter) -> Resident[LoadedModel]:
         """Have the model in memory as `plan` wants it, before any task does; in the thread that calls `run`.
@@ -124,31 +125,70 @@ class Orchestrator:
         if plan.predicted_peak_vram_bytes and plan.device.startswith("cuda"):
             self._residency.leave_room(key, plan.predicted_peak_vram_bytes, lambda: free_bytes(plan.device))
 
-    def _rung_below(self, task: Task, plan: Plan, reporter: Reporter) -> Rung | None:
-        key, *_ = self._wanted(task.request.model_type, plan, reporter)
+    def _rung_below(self, party: Party, plan: Plan) -> Rung | None:
+        key, *_ = self._wanted(party.first.request.model_type, plan, party)
         loaded = {resident.key for resident in self._residency.residents()}
-        return rung_below(plan, has_others=bool(loaded - {key}), is_loaded=key in loaded)
+        return rung_below(plan, at_once=party.at_once, has_others=bool(loaded - {key}), is_loaded=key in loaded)
 
     def _drop_damaged(self) -> None:
         for resident in self._residency.residents():
             if resident.model.is_damaged:
                 self._residency.drop(resident.key)
 
-    def _make(self, model: LoadedModel, task: Task, fence: int, reporter: RunReporter) -> tuple[Artifact, ...]:
-        request, render = task.request, task.plan.render
-        text = encode_text(model, request, reporter, self._prompts)
-        picture, last_picture = self._open(request.image), self._open(request.last_image)
-        image = encode_image(model, request, render, picture, last_picture, reporter=reporter, cache=self._pictures)
-        made = []
-        for index, seed in enumerate(request.seeds):
-            reporter.output(index, request.num_videos)
-            latents = denoise(model, request, render, text, image, seed=seed, reporter=reporter)
-            with self._outputs.create(task.task_id, index, fence, request=request, render=render) as writer:
-                for frame in decode(model, latents, reporter):
-                    writer.write(frame, check=reporter.check)
-                reporter.phase(Phase.ENCODE)
-                made.append(writer.finish(seed, check=reporter.check, progress=reporter.progress))
-        return tuple(made)
+    def _make(self, model: LoadedModel, party: Party, plan: Plan, spared: Spared | None) -> None:
+        """All that is still to be made, as many videos at once as the plan has it."""
+        texts = {claim: encode_text(model, claim.task.request, party, self._prompts) for claim in party.claims}
+        request, render = party.first.request, party.first.plan.render
+        pictures = self._open(request.image), self._open(request.last_image)
+        image = encode_image(model, request, render, *pictures, reporter=party, cache=self._pictures)
+        for videos in party.batches(plan.at_once):
+            takes = {video: Take(texts[video.claim], video.seed, video.claim.reporter) for video in videos}
+            latents = self._denoise(model, party, takes, image)
+            if spared:
+                party.passed(Passes(total=spared.passes, spared=spared.spared))
+            for video in videos:
+                if video in latents:
+                    self._write(model, party, video, latents.pop(video))
+
+    def _denoise(
+        self, model: LoadedModel, party: Party, takes: dict[Video, Take], image: ImageCondition | None
+    ) -> dict[Video, torch.Tensor]:
+        claim_of = {take: video.claim for video, take in takes.items()}
+        party.at_once = len(takes)
+        found = denoise_together(
+            model,
+            party.first.request,
+            party.first.plan.render,
+            list(takes.values()),
+            image,
+            dropped=lambda take, error: party.end(claim_of[take], error),
+        )
+        party.at_once = 1
+        party.wait()
+        return {video: found[take] for video, take in takes.items() if take in found}
+
+    def _write(self, model: LoadedModel, party: Party, video: Video, latents: torch.Tensor) -> None:
+        """Decode into the video's file. What goes wrong with that ends its task alone, unless memory ran out."""
+        claim = video.claim
+        try:
+            party.wrote(video, self._file_of(model, video, latents), peak_vram_bytes=model.peak_vram_bytes())
+        except OutOfMemory:
+            raise
+        except Exception as error:  # whatever a file or one clip raises, it says nothing of the others
+            if len(party.claims) == 1:
+                raise
+            party.end(claim, error)
+
+    def _file_of(self, model: LoadedModel, video: Video, latents: torch.Tensor) -> Artifact:
+        task, reporter = video.claim.task, video.claim.reporter
+        reporter.output(video.index, task.request.num_videos, at_once=video.at_once)
+        with self._outputs.create(
+            task.task_id, video.index, video.claim.fence, request=task.request, render=task.plan.render
+        ) as writer:
+            for frame in decode(model, latents, reporter):
+                writer.write(frame, check=reporter.check)
+            reporter.phase(Phase.ENCODE)
+            return writer.finish(video.seed, check=reporter.check, progress=reporter.progress)
 
     def _adapters(self, task: Task, experts: int) -> list[Adapter]:
         return [
@@ -182,15 +222,9 @@ class Orchestrator:
         return key_of(model_type, plan, stamp), self._models.loaded_bytes(variant, plan.precision), load_it
 
 
-@contextmanager
-def _step_cached(model: LoadedModel, plan: Plan, reporter: RunReporter) -> Iterator[None]:
-    """The model sparing passes where the plan says so, and at the end the reporter told how many."""
-    if plan.step_cache is None:
-        yield
-        return
-    with step_cached(model.experts, plan.step_cache) as spared:
-        yield
-    reporter.passed(Passes(total=spared.passes, spared=spared.spared))
+def _step_cached(model: LoadedModel, plan: Plan) -> AbstractContextManager[Spared | None]:
+    """The model sparing passes where the plan says so, counted."""
+    return nullcontext() if plan.step_cache is None else step_cached(model.experts, plan.step_cache)
 
 
 def key_of(model_type: ModelType, plan: Plan, stamp: str) -> ModelKey:

@@ -16,6 +16,7 @@ from wan22.hardware.choose import (
 )
 from wan22.hardware.machine import Machine
 from wan22.models.catalogue import SPECS
+from wan22.models.cost import tokens_of
 from wan22.models.geometry import render_for
 from wan22.models.loras.fit import transformer_of
 from wan22.models.loras.folders import Loras
@@ -25,11 +26,12 @@ from wan22.models.resolve import resolve
 from wan22.models.size import nearest_size
 from wan22.models.step_cache import step_cache_of
 from wan22.models.variants import DTYPE_BYTES, Models, Variant
+from wan22.orchestrator.batching import Batching, choose_batch
 from wan22.orchestrator.fitting import fitted
 from wan22.orchestrator.forecasting import Where, forecast
 from wan22.orchestrator.placing import Weights
 from wan22.settings import DeviceSettings
-from wan22.tasks import Choice, Draft, Forecast, ImageRef, LoraUse, ModelType, Plan, Request, Seen
+from wan22.tasks import Choice, Draft, Forecast, ImageRef, LoraUse, ModelType, Phase, Plan, Request, Seen
 from wan22.tasks.request import EIGHT_BITS
 
 SEED_BITS = 32
@@ -113,6 +115,7 @@ class Planner:
         plan = fitted(request, plan, weights, where, narrow=narrow)
         lora_choices = self._lora_choices(request.loras, variant)
         plan = plan.model_copy(update={"choices": (*plan.choices, *lora_choices)})
+        plan = self._in_batches(request, plan, where, weights)
         return plan, forecast(request, plan, where, weights)
 
     def _where(self, machine: Machine, plan: Plan) -> Where:
@@ -165,6 +168,32 @@ class Planner:
                 *step_cache_choices,
             ),
         )
+
+    def _in_batches(self, request: Request, plan: Plan, where: Where, weights: Weights) -> Plan:
+        """The same with as many videos denoised together as pays, of this request or of others alike."""
+
+        def foretold(count: int) -> Forecast:
+            many = request.model_copy(update={"num_videos": count})
+            return forecast(many, plan.model_copy(update={"at_once": count}), where, weights)
+
+        def video_s(count: int) -> float | None:
+            (seconds,) = (one.seconds for one in foretold(count).phases if one.phase is Phase.DENOISE)
+            return None if seconds is None else seconds / count
+
+        at_once, choice = choose_batch(
+            Batching(
+                tokens=tokens_of(SPECS[request.model_type], plan.render),
+                most=self._most_at_once(request, plan),
+                video_s=video_s,
+                fits=lambda count: foretold(count).fits == "yes",
+            )
+        )
+        return plan.model_copy(update={"at_once": at_once, "choices": (*plan.choices, choice)})
+
+    def _most_at_once(self, request: Request, plan: Plan) -> int:
+        """A step cache decides what is spared by all that is in a pass, so that each would depend on the others."""
+        is_free = request.enable_optimization and plan.step_cache is None
+        return self._settings.max_batch if is_free else 1
 
     def _too_large(self, request: Request, variant: Variant, foretold: Forecast) -> InvalidRequest:
         """What is said of a request that can't fit: fewer frames if that is enough, else a smaller size, if that is."""

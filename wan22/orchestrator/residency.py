@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
 from wan22.tasks import EventType
+from wan22.tasks.sharing import model_name
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,13 @@ class ModelKey:
     precision: tuple[tuple[str, str], ...]
     offload: str
     stamp: str = ""  # of the files; another one after a repair
+
+    @property
+    def name(self) -> str:
+        """As tasks that need it have it, by `tasks.sharing.model_for`."""
+        return model_name(
+            self.model_type, self.variant, device=self.device, precision=dict(self.precision), offload=self.offload
+        )
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wan22.queue.peaks import OTHERS_UNLOADED
+from wan22.queue.peaks import FEWER_AT_ONCE, OTHERS_UNLOADED
 from wan22.tasks import Plan
 
 SLICE_TOKENS = 2_048
@@ -23,12 +23,15 @@ class Rung:
     said: str
 
 
-def rung_below(plan: Plan, *, has_others: bool, is_loaded: bool) -> Rung | None:
+def rung_below(plan: Plan, *, at_once: int, has_others: bool, is_loaded: bool) -> Rung | None:
     """What to try after this plan; None if nothing is left.
 
-    `has_others`: other models are loaded, whose memory can be had. `is_loaded`: memory ran out after the weights were
-    there, so that less beside them helps.
+    `at_once`: videos that were being denoised together. `has_others`: other models are loaded, whose memory can be had.
+    `is_loaded`: memory ran out after the weights were there, so that less beside them helps.
     """
+    if at_once > 1:
+        fewer = at_once // 2
+        return Rung(plan.model_copy(update={"at_once": fewer}), f"{FEWER_AT_ONCE}: {fewer}.")
     if has_others:
         return Rung(plan, OTHERS_UNLOADED)
     if plan.device.startswith("cuda") and (further := _streamed(plan)):

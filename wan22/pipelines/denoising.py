@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from wan22.errors import Cancelled, GenerationFailed, Wan22Error
+from wan22.pipelines.batch import Batch, NobodyLeft, Take, prompts_of
 from wan22.pipelines.condition import ImageCondition
 from wan22.pipelines.finite import must_be_finite
 from wan22.pipelines.loaded import LoadedModel
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
     import torch
 
 
-@names_oom("denoising")
+Dropped = Callable[[Take, Wan22Error], None]
+"""Told of a take that leaves its batch, and why."""
+
+
 def denoise(
     model: LoadedModel,
     request: Request,
@@ -37,20 +42,49 @@ def denoise(
     Raises Cancelled between the transformers' blocks, OutOfMemory, and GenerationFailed after the first step that
     leaves no numbers; the model can be used again after all of them.
     """
-    reporter.phase(Phase.DENOISE)
+
+    def end(_: Take, error: Wan22Error) -> None:
+        raise error
+
+    take = Take(text, seed, reporter)
+    return denoise_together(model, request, render, [take], image, dropped=end)[take]
+
+
+@names_oom("denoising")
+def denoise_together(
+    model: LoadedModel,
+    request: Request,
+    render: Render,
+    takes: Sequence[Take],
+    image: ImageCondition | None,
+    *,
+    dropped: Dropped,
+) -> dict[Take, torch.Tensor]:
+    """The finished latents of each take, as `denoise` gives them, by one run of the steps over all of them.
+
+    `request` tells what they share. Latents are those of the take alone but for rounding, 1e-4 in float32. A take that
+    is cancelled, or that leaves no numbers, is told to `dropped` at once; it leaves the batch at the end of the step,
+    and the others go on. Raises what `dropped` raises, and OutOfMemory.
+    """
     frames = image.frames if image else None
+    batch = Batch(takes, frames)
+    for reporter in batch.reporters():
+        reporter.phase(Phase.DENOISE)
     with _prepared(model.image if frames else model.text, request) as pipeline:
-        latents = _noise(pipeline, render, seed)
+        latents = _noise(pipeline, render, [take.seed for take in takes])
         if image and image.start is not None:
             latents = noised(pipeline.scheduler, clean=image.start, noise=latents)
         if frames:
-            pipeline.prepared = (latents, *frames.tensors())
-        watch = _Watch(model, pipeline, reporter)
-        with watching(watch.blocks, watch.block):
-            (finished,) = pipeline(
-                **_arguments(pipeline, request, render, text), latents=latents, callback_on_step_end=watch.step
-            )
-    return finished
+            pipeline.prepared = (latents, *batch.condition)
+        watch = _Watch(model, pipeline, batch, dropped)
+        try:
+            with watching(watch.blocks, watch.block):
+                (finished,) = pipeline(
+                    **_arguments(pipeline, request, render, takes), latents=latents, callback_on_step_end=watch.step
+                )
+        except NobodyLeft:
+            return {}
+    return {take: finished[place : place + 1] for place, take in batch.staying()}
 
 
 @contextmanager
@@ -72,26 +106,25 @@ def _prepared(pipeline: Any, request: Request) -> Iterator[Any]:
         pipeline.maybe_free_model_hooks()  # diffusers does so after a run that ends well, and only then
 
 
-def _noise(pipeline: Any, render: Render, seed: int) -> torch.Tensor:
-    """The draw that diffusers' own call would make with a CPU generator of that seed."""
+def _noise(pipeline: Any, render: Render, seeds: Sequence[int]) -> torch.Tensor:
+    """The draws that diffusers' own call would make with CPU generators of those seeds, (B, z, T, h, w)."""
     import torch
     from diffusers.utils.torch_utils import randn_tensor
 
     frames = (render.num_frames - 1) // pipeline.vae_scale_factor_temporal + 1
     factor = pipeline.vae_scale_factor_spatial
     shape = (1, pipeline.vae.config.z_dim, frames, render.height // factor, render.width // factor)
-    generator = torch.Generator("cpu").manual_seed(seed)
-    noise: torch.Tensor = randn_tensor(shape, generator, device=pipeline._execution_device, dtype=torch.float32)
-    return noise
+    drawn = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
+    device = pipeline._execution_device
+    return torch.cat([randn_tensor(shape, each, device=device, dtype=torch.float32) for each in drawn])
 
 
-def _arguments(pipeline: Any, request: Request, render: Render, text: TextCondition) -> dict[str, Any]:
+def _arguments(pipeline: Any, request: Request, render: Render, takes: Sequence[Take]) -> dict[str, Any]:
     """What the pipeline's call takes beside the latents; it refuses arguments that its model has no use for."""
     import torch
 
     arguments = {
-        "prompt_embeds": text.prompt,
-        "negative_prompt_embeds": text.negative,
+        **prompts_of(takes),
         "width": render.width,
         "height": render.height,
         "num_frames": render.num_frames,
@@ -110,13 +143,14 @@ def _arguments(pipeline: Any, request: Request, render: Render, text: TextCondit
 class _Watch:
     """Tells how far the steps have come, blocks of the current one included; shows previews; asks whether to stop."""
 
-    def __init__(self, model: LoadedModel, pipeline: Any, reporter: Reporter) -> None:
+    def __init__(self, model: LoadedModel, pipeline: Any, batch: Batch, dropped: Dropped) -> None:
         self._model = model
         self.blocks = [block for expert in model.experts for block in expert.blocks]
         self._blocks_in_pass = len(model.experts[0].blocks)
         self._pipeline = pipeline
-        self._reporter = reporter
-        self._previews = Previews(model.preview_map, reporter)
+        self._batch = batch
+        self._dropped = dropped
+        self._previews = {take: Previews(model.preview_map, take.reporter) for take in batch.takes}
         self._steps = len(pipeline.scheduler.timesteps)
         self._done = 0
         self._begun = 0  # blocks of the current step
@@ -125,7 +159,7 @@ class _Watch:
 
     def block(self) -> None:
         """A block begins."""
-        self._reporter.check()
+        self._check()
         if self._begun == 0:  # asked once a step, because the answer waits for the GPU
             self._in_step = self._blocks_in_pass * (1 + self._pipeline.do_classifier_free_guidance)
         self._tell((self._done + self._begun / self._in_step) / self._steps)
@@ -133,14 +167,40 @@ class _Watch:
 
     def step(self, pipeline: Any, index: int, timestep: Any, state: dict[str, Any]) -> dict[str, Any]:
         """A step has ended; the signature is that of diffusers' `callback_on_step_end`."""
-        must_be_finite(state["latents"], "denoising", self._model)  # at every step, since no later one can mend it
+        self._check_finite(state["latents"])  # at every step, since no later one can mend it
         self._done, self._begun = index + 1, 0
         self._tell(self._done / self._steps, always=True)
-        self._previews.offer(pipeline.scheduler.model_outputs[-1])  # clean latents, as this step foresees them
-        self._reporter.check()
-        return {}
+        foreseen = pipeline.scheduler.model_outputs[-1]  # clean latents, as this step foresees them
+        for place, take in self._batch.staying():
+            self._previews[take].offer(foreseen[place : place + 1])
+        self._check()
+        return self._batch.shrink(state["latents"], pipeline.scheduler)
+
+    def _check(self) -> None:
+        """Take out of the batch those that are to stop; ends the run where nobody is left."""
+        for _, take in self._batch.staying():
+            try:
+                take.reporter.check()
+            except Cancelled as error:
+                self._drop(take, error)
+
+    def _check_finite(self, latents: torch.Tensor) -> None:
+        if bool(latents.isfinite().all()):  # one question for all, because the answer waits for the GPU
+            return
+        for place, take in self._batch.staying():
+            try:
+                must_be_finite(latents[place], "denoising", self._model)
+            except GenerationFailed as error:
+                self._drop(take, error)
+
+    def _drop(self, take: Take, error: Wan22Error) -> None:
+        self._batch.leave(take)
+        self._dropped(take, error)
+        if not self._batch.staying():
+            raise NobodyLeft
 
     def _tell(self, fraction: float, *, always: bool = False) -> None:
         if always or fraction - self._told >= FINEST:
             self._told = fraction
-            self._reporter.progress(fraction, step=self._done, total_steps=self._steps)
+            for reporter in self._batch.reporters():
+                reporter.progress(fraction, step=self._done, total_steps=self._steps)

@@ -8,7 +8,7 @@ from wan22.queue.reporter import RunReporter
 from wan22.tasks import Status, Task
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Claim:
     """A running task under the fence that its finish must name, and the reporter for whoever runs it."""
 

@@ -10,6 +10,7 @@ from wan22.queue import messages
 from wan22.queue.claim import Claim
 from wan22.queue.feed import Emit
 from wan22.queue.lookup import get_task
+from wan22.queue.order import Order
 from wan22.store import Tables
 from wan22.tasks import Status, Task
 
@@ -25,7 +26,7 @@ def finish(tables: Tables, emit: Emit, claim: Claim, **changes: Any) -> Task | N
     return ended
 
 
-def put_back(tables: Tables, emit: Emit, claim: Claim, *, at: datetime) -> Task | None:
+def put_back(tables: Tables, emit: Emit, claim: Claim, *, order: Order, at: datetime) -> Task | None:
     """Queue the claim's task again in its old place, as if it had not been claimed; cancelled if that was asked for.
 
     None, and nothing changed, if it no longer runs under the claim.
@@ -37,7 +38,7 @@ def put_back(tables: Tables, emit: Emit, claim: Claim, *, at: datetime) -> Task 
         return finish(tables, emit, claim, status=Status.CANCELLED, finished_at=at)
     waiting = task.with_(status=Status.QUEUED, attempts=task.attempts - 1, started_at=None)
     tables.tasks.move(task, waiting)
-    position = tables.tasks.position(task.task_id)
+    position = order.positions(tables.tasks.waiting())[task.task_id]
     emit(*messages.queued(task.task_id, task.request.model_type, position=position))
     return waiting
 

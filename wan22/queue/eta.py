@@ -57,6 +57,9 @@ def seconds_of(timings: Timings) -> Parts | None:
     total, denoise, decode, encode = timings.total_s, timings.denoise_s, timings.decode_s, timings.encode_s
     if total is None or denoise is None or decode is None or encode is None:
         return None
+    if timings.denoised_together > 1:  # of one of several: its share, and not its waiting for the others
+        text_s = (timings.text_encode_s or 0.0) / timings.denoised_together
+        return Parts(denoise / timings.denoised_together, decode, encode, text_s + (timings.image_encode_s or 0.0))
     rest = total - (timings.loading_s or 0.0) - denoise - decode - encode
     return Parts(denoise, decode, encode, max(0.0, rest))
 

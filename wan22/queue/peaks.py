@@ -14,6 +14,9 @@ KEPT = 8
 OTHERS_UNLOADED = "All other models were unloaded."
 """The fallback that says nothing of the run's own needs."""
 
+FEWER_AT_ONCE = "Fewer videos were denoised at once"
+"""How the fallback begins that speaks of several runs together."""
+
 _MISSED = 1.25  # what ran out of memory needed more than was planned, by no one knows how much
 _LEAST, _MOST = 0.8, 3.0  # beyond which it is no miss of the count
 
@@ -46,7 +49,7 @@ def _kind(plan: Plan) -> str:
 def _ratio(task: Task) -> float | None:
     """Needed by counted."""
     plan = task.plan
-    if not plan.predicted_peak_vram_bytes:
+    if not plan.predicted_peak_vram_bytes or task.timings.denoised_together > 1:  # that needs more than was predicted
         return None
     if _ran_out(task):
         return min(_MOST, _MISSED * plan.vram_correction)
@@ -62,4 +65,4 @@ def _ran_out(task: Task) -> bool:
     """Whether the plan as it was made needed more memory than there was."""
     if task.status is Status.FAILED:
         return task.error is not None and task.error.code == "out_of_memory"
-    return any(said != OTHERS_UNLOADED for said in task.fallbacks)
+    return any(said != OTHERS_UNLOADED and not said.startswith(FEWER_AT_ONCE) for said in task.fallbacks)

@@ -1,4 +1,4 @@
-"""How far a whole task has come, from how far one phase of one of its outputs has. Pure."""
+"""Which share of a whole task each phase is. Pure."""
 
 from __future__ import annotations
 
@@ -18,13 +18,10 @@ in steps. Loading takes longer than its share the first time and nothing after t
 FOR_EACH_OUTPUT = (Phase.DENOISE, Phase.DECODE, Phase.ENCODE)
 """Phases that each output goes through; the others come once, before the first."""
 
-_SHARED = sum(weight for phase, weight in WEIGHTS.items() if phase not in FOR_EACH_OUTPUT)
+SHARED = sum(weight for phase, weight in WEIGHTS.items() if phase not in FOR_EACH_OUTPUT)
 
 
-def overall(phase: Phase, fraction: float, *, output: int = 0, outputs: int = 1) -> float:
-    """Progress of the task, 0 to 1, when `phase` has come to `fraction` in the output of that index."""
+def before_outputs(phase: Phase, fraction: float) -> float:
+    """Progress of the task, 0 to SHARED, when a phase that comes once has come to `fraction`."""
     phases = list(WEIGHTS)
-    here = sum(WEIGHTS[earlier] for earlier in phases[: phases.index(phase)]) + WEIGHTS[phase] * fraction
-    if phase not in FOR_EACH_OUTPUT:
-        return here
-    return min(1.0, _SHARED + (output * (1 - _SHARED) + here - _SHARED) / outputs)
+    return sum(WEIGHTS[earlier] for earlier in phases[: phases.index(phase)]) + WEIGHTS[phase] * fraction

@@ -18,13 +18,14 @@ from wan22.queue.claim import Claim
 from wan22.queue.eta import Pace
 from wan22.queue.feed import Emit, Feed
 from wan22.queue.lookup import get_task, known_id
+from wan22.queue.order import Order, work_by_pace
 from wan22.queue.page import Page, checked_limit, cursor_after, seq_in
 from wan22.queue.peaks import Peaks
 from wan22.queue.recovery import recover
 from wan22.queue.reporter import RunReporter
 from wan22.queue.submission import Key, Room, accept, check_room, find_submitted, new_task
 from wan22.settings import QueueSettings
-from wan22.store import Store, Tables
+from wan22.store import Store, Tables, Waiting
 from wan22.tasks import Artifact, Failure, ModelType, Plan, Request, Run, Seen, Status, Task
 
 logger = logging.getLogger(__name__)
@@ -58,13 +59,19 @@ class Queue:
         self._runs: dict[tuple[str, int], RunReporter] = {}  # by task and fence, from claim to finish
         self.on_work: Callable[[], None] = lambda: None
         """Called from any thread when a task has come to wait; must return at once."""
+        self.loaded: Callable[[], frozenset[str]] = frozenset
+        """The loaded models, by `tasks.sharing.model_name`: what needs one of them may go first. From any thread."""
 
     def recover(self) -> int:
         """Cancel, fail or queue again what the last start left running, and learn from what it completed.
 
         Call it once, before the first `claim`. Gives how many tasks were found running.
         """
-        rules = {"boot_id": self._feed.boot_id, "max_attempts": self._settings.max_attempts}
+        rules: dict[str, Any] = {
+            "order": self._order(),
+            "boot_id": self._feed.boot_id,
+            "max_attempts": self._settings.max_attempts,
+        }
         found = self._feed.transact(lambda tables, emit: recover(tables, emit, at=self._now(), **rules), vital=True)
         for status in (Status.COMPLETED, Status.FAILED):
             for task in reversed(self._newest(status)):
@@ -84,12 +91,12 @@ class Queue:
         The same key and fingerprint give the same task for a day, another fingerprint raises IdempotencyMismatch.
         Raises QueueFull when as many wait as may.
         """
-        key, room = Key.checked(idempotency_key, fingerprint), self._room()
+        key, room, order = Key.checked(idempotency_key, fingerprint), self._room(), self._order()
 
         def work(tables: Tables, emit: Emit) -> Task:
             at = self._now()
             earlier = find_submitted(tables, key, at=at)
-            return earlier or accept(tables, emit, new_task(request, plan, at=at), key=key, room=room)
+            return earlier or accept(tables, emit, new_task(request, plan, at=at), key=key, room=room, order=order)
 
         return self._announced(self._feed.transact(work))
 
@@ -109,14 +116,14 @@ class Queue:
 
         Raises NotFound, WrongState, QueueFull.
         """
-        room = self._room()
+        room, order = self._room(), self._order()
 
         def work(tables: Tables, emit: Emit) -> Task:
             old = get_task(tables, task_id)
             if old.status not in (Status.FAILED, Status.CANCELLED):
                 raise WrongState(f"Task {task_id} is {old.status.value}; a failed or cancelled one can be retried.")
             task = new_task(old.request, plan or old.plan, at=self._now())
-            return accept(tables, emit, task, key=Key(None, ""), room=room)
+            return accept(tables, emit, task, key=Key(None, ""), room=room, order=order)
 
         return self._announced(self._feed.transact(work))
 
@@ -178,18 +185,18 @@ class Queue:
 
     def position(self, task_id: str) -> int | None:
         """1 for the task that is claimed next, None for one that does not wait. Raises NotFound for what is no id."""
-        return self._store.read(lambda tables: tables.tasks.position(known_id(task_id)))
+        return self._order().positions(self._waiting()).get(known_id(task_id))
 
     def eta_s(self, task: Task) -> float | None:
         """Seconds until the task ends, those ahead of it included; None when it has ended or too little is known."""
         if task.status is Status.RUNNING:
             run = self._run_of(task)
             return run.eta_s() if run else None
-        work = self._store.read(lambda tables: tables.tasks.work_until(task.task_id))
+        work = work_by_pace(self._order().until(self._waiting(), task.task_id))
         waiting_s, running_s = self._pace.total_s(work), self._running_s()
         if not work or waiting_s is None or None in running_s:
             return None
-        return waiting_s + sum(seconds for seconds in running_s if seconds)
+        return waiting_s + max((seconds for seconds in running_s if seconds), default=0.0)  # they share one run
 
     def seconds_of(self, request: Request, plan: Plan) -> Seen | None:
         """How long such a task runs, by those that ran before; None where there was none."""
@@ -210,10 +217,33 @@ class Queue:
     # For the worker
 
     def claim(self) -> Claim | None:
-        """Start the next task: highest priority, then order of arrival. None if none waits."""
-        task = self._feed.transact(self._claim_next)
-        if task is None:
-            return None
+        """Start the next task, as `order` has it. None if none waits."""
+        return next(iter(self._claim(at_most=1)), None)
+
+    def claim_together(self) -> tuple[Claim, ...]:
+        """Start the next task and those that may share its run, each under its own fence; empty if none waits."""
+        return self._claim(at_most=None)
+
+    def _claim(self, *, at_most: int | None) -> tuple[Claim, ...]:
+        order = self._order()
+
+        def work(tables: Tables, emit: Emit) -> list[Task]:
+            turn = order.next_turn(tables.tasks.waiting(limit=order.enough))[:at_most]
+            started = (self._start(tables, emit, one.task_id) for one in turn)
+            return [task for task in started if task]
+
+        claims = tuple(map(self._begun, self._feed.transact(work)))
+        for place, claim in enumerate(claims):
+            claim.reporter.share(len(claims), place=place)
+        return claims
+
+    def _start(self, tables: Tables, emit: Emit, task_id: str) -> Task | None:
+        task = tables.tasks.claim(task_id, boot_id=self._feed.boot_id, at=self._now())
+        if task:
+            emit(*messages.started(task))
+        return task
+
+    def _begun(self, task: Task) -> Claim:
         learned = self._pace.foretell(task.request, task.plan)
         reporter = RunReporter(task, self._feed, learned=learned.seconds if learned else None)
         self._runs[task.task_id, task.fence] = reporter
@@ -245,17 +275,12 @@ class Queue:
 
     def release(self, claim: Claim) -> bool:
         """The run ended because the server stops: back in its old place, and no attempt; or cancelled, if asked to."""
+        order = self._order()
         task = self._feed.transact(
-            lambda tables, emit: ending.put_back(tables, emit, claim, at=self._now()), vital=True
+            lambda tables, emit: ending.put_back(tables, emit, claim, order=order, at=self._now()), vital=True
         )
         self._drop_run(claim)
         return task is not None
-
-    def _claim_next(self, tables: Tables, emit: Emit) -> Task | None:
-        task = tables.tasks.claim_next(boot_id=self._feed.boot_id, at=self._now())
-        if task:
-            emit(*messages.started(task))
-        return task
 
     def _finish(self, claim: Claim, status: Status, **changes: Any) -> Task | None:
         ended = {"status": status, "finished_at": self._now(), **changes}
@@ -272,6 +297,12 @@ class Queue:
         self._peaks.learn(task)
         if task.status is Status.COMPLETED:
             self._pace.learn(task)
+
+    def _order(self) -> Order:
+        return Order(self._settings.max_passed, self.loaded())
+
+    def _waiting(self) -> tuple[Waiting, ...]:
+        return self._store.read(lambda tables: tables.tasks.waiting())
 
     # The runs of this start
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from wan22.errors import WorkerCrashed
 from wan22.queue import messages
 from wan22.queue.feed import Emit
+from wan22.queue.order import Order
 from wan22.store import Tables
 from wan22.tasks import Failure, Status
 
@@ -18,7 +19,7 @@ CRASHED = Failure(
 )
 
 
-def recover(tables: Tables, emit: Emit, *, boot_id: int, at: datetime, max_attempts: int) -> int:
+def recover(tables: Tables, emit: Emit, *, order: Order, boot_id: int, at: datetime, max_attempts: int) -> int:
     """Cancel, fail or queue again what ran under an earlier start, and tell of each; how many there were.
 
     Cancelled if that was asked for; failed if it has been started `max_attempts` times, since it may be what kills
@@ -32,7 +33,7 @@ def recover(tables: Tables, emit: Emit, *, boot_id: int, at: datetime, max_attem
         emit(*messages.ended(task.task_id, task.model_type, Status.CANCELLED))
     for task in failed:
         emit(*messages.ended(task.task_id, task.model_type, Status.FAILED, error=CRASHED))
-    positions = tasks.positions() if again else {}
+    positions = order.positions(tasks.waiting()) if again else {}
     for task in again:
         emit(*messages.queued(task.task_id, task.model_type, position=positions[task.task_id]))
     return len(cancelled) + len(failed) + len(again)

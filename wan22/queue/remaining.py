@@ -10,20 +10,25 @@ FAR_ENOUGH = 0.05  # of one output, or of loading: then a phase foretells itself
 
 
 def remaining_s(live: Live, now: float, learned: Parts | None) -> float | None:
-    """Seconds until the run ends: the rest of its current phase and those to come, for all outputs that are left.
+    """Seconds until the run ends: the rest of its current phase and those to come, for all outputs that are left, and
+    what tasks that are denoised with it take before it.
 
     A phase that this run has been in far enough goes on at its own speed; for the others `learned` has the seconds of
     the whole task. In a first run, which nothing was learned for, the phases after denoising are guessed to be to it as
     their shares of the bar: with real weights denoising is nearly all. None until denoising is far enough for that.
     """
     by_phase = dict(zip(FOR_EACH_OUTPUT, learned[:3], strict=True)) if learned else {}
+    if by_phase:
+        by_phase[Phase.DENOISE] *= live.tasks
     each_s = {phase: _per_output_s(live, phase, by_phase.get(phase)) for phase in FOR_EACH_OUTPUT}
     before_s = _before_outputs_s(live, now, learned.rest if learned else None)
     denoise_s = each_s[Phase.DENOISE]
     if before_s is None or denoise_s is None:
         return None
     guess_s = {phase: denoise_s * WEIGHTS[phase] / WEIGHTS[Phase.DENOISE] for phase in FOR_EACH_OUTPUT}
-    return before_s + sum(_left_s(live, now, phase, _or(each_s[phase], guess_s[phase])) for phase in FOR_EACH_OUTPUT)
+    sure_s = {phase: _or(each_s[phase], guess_s[phase]) for phase in FOR_EACH_OUTPUT}
+    own_s = before_s + sum(_left_s(live, now, phase, sure_s[phase]) for phase in FOR_EACH_OUTPUT)
+    return own_s + _others_s(live, now, sure_s[Phase.DECODE] + sure_s[Phase.ENCODE])
 
 
 def _per_output_s(live: Live, phase: Phase, learned_s: float | None) -> float | None:
@@ -38,6 +43,14 @@ def _left_s(live: Live, now: float, phase: Phase, per_output_s: float) -> float:
     """Seconds left of a phase that comes for each output, in all of them."""
     since_told = now - live.told_at if phase is live.phase else 0.0
     return max(0.0, per_output_s * (live.outputs - live.done(phase)) - since_told)
+
+
+def _others_s(live: Live, now: float, each_s: float) -> float:
+    """Seconds until those that are decoded before this one are through."""
+    if live.phase in (Phase.DECODE, Phase.ENCODE):
+        return 0.0
+    waited_s = 0.0 if live.ended_at is None else now - live.ended_at
+    return max(0.0, live.place * each_s - waited_s)
 
 
 def _or(value: float | None, default: float) -> float:

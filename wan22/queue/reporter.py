@@ -47,10 +47,23 @@ class RunReporter:
         if self._stop.is_set():
             raise Cancelled("The run was asked to stop.")
 
-    def output(self, index: int, count: int) -> None:
-        """The next denoise, decode and encode belong to the output of that index, from 0, of `count`."""
+    def output(self, index: int, count: int, *, at_once: int = 1) -> None:
+        """The next denoise, decode and encode belong to the output of that index, from 0, of `count`.
+
+        `at_once`: the denoising is of so many, this one the first.
+        """
         with self._writing:
-            self._live = replace(self._live, output=index, outputs=count)
+            self._live = replace(self._live, output=index, outputs=count, at_once=at_once)
+
+    def share(self, tasks: int, *, place: int) -> None:
+        """The denoising is of so many tasks together, `place` of which are decoded before this one."""
+        with self._writing:
+            self._live = replace(self._live, tasks=tasks, place=place)
+
+    def wait(self) -> None:
+        """The current phase is over; the next one begins when other tasks are through theirs."""
+        with self._writing:
+            self._live = self._live.over(self._now())
 
     def phase(self, phase: Phase) -> None:
         """The named phase begins; the time of one that comes again adds up."""
@@ -63,7 +76,7 @@ class RunReporter:
         with self._writing:
             live = self._live
             if step is not None and total_steps is not None:
-                done = live.output * total_steps + step
+                done = live.batch_begin * total_steps + live.batch_size * step
                 live = replace(live, step=done, total_steps=live.outputs * total_steps)
             self._live = live.come_to(fraction, self._now())
         if fraction >= 1 or self._now() - self._published_at >= PUBLISH_EVERY_S:
@@ -99,7 +112,7 @@ class RunReporter:
         live, now = self._live, self._now()
         spent = {f"{phase.value}_s": seconds for phase, seconds in live.seconds(now).items()}
         waited = (self._task.started_at or self._task.created_at) - self._task.created_at
-        timings = Timings(queued_s=max(0.0, waited.total_seconds()), total_s=now, **spent)
+        timings = Timings(queued_s=max(0.0, waited.total_seconds()), total_s=now, denoised_together=live.tasks, **spent)
         return task.with_(
             phase=live.phase,
             progress=live.progress,

@@ -11,6 +11,7 @@ from wan22.errors import IdempotencyMismatch, InvalidRequest, QueueFull
 from wan22.queue import messages
 from wan22.queue.eta import pace_of, work_of
 from wan22.queue.feed import Emit
+from wan22.queue.order import Order
 from wan22.store import Tables
 from wan22.tasks import Plan, Request, Task
 
@@ -65,7 +66,7 @@ def check_room(tables: Tables, room: Room) -> None:
         )
 
 
-def accept(tables: Tables, emit: Emit, task: Task, *, key: Key, room: Room) -> Task:
+def accept(tables: Tables, emit: Emit, task: Task, *, key: Key, room: Room, order: Order) -> Task:
     """Put a new task at the end of its priority. Raises QueueFull."""
     check_room(tables, room)
     if key.text:
@@ -78,7 +79,8 @@ def accept(tables: Tables, emit: Emit, task: Task, *, key: Key, room: Room) -> T
         idempotency_key=key.text,
         fingerprint=key.fingerprint,
     )
-    emit(*messages.queued(task.task_id, request.model_type, position=tables.tasks.position(task.task_id)))
+    position = order.positions(tables.tasks.waiting())[task.task_id]
+    emit(*messages.queued(task.task_id, request.model_type, position=position))
     return task
 
 

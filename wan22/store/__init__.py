@@ -5,6 +5,6 @@ SQLite, `migrations/` its schema step by step. Changing a task's status is the q
 """
 
 from wan22.store.store import Store, Tables
-from wan22.store.tasks import Listed, Recovered, Submitted, TaskTable
+from wan22.store.tasks import Listed, Recovered, Submitted, TaskTable, Waiting
 
-__all__ = ["Listed", "Recovered", "Store", "Submitted", "Tables", "TaskTable"]
+__all__ = ["Listed", "Recovered", "Store", "Submitted", "Tables", "TaskTable", "Waiting"]

@@ -16,12 +16,13 @@ RETURNING value
 
 -- name: add_task
 INSERT INTO tasks (
-    id, status, priority, model_type, attempts, fence, pace, work, decode_work, encode_work,
+    id, status, priority, model_type, attempts, fence, model, shares, at_once, pace, work, decode_work, encode_work,
     idempotency_key, fingerprint, image_id, last_image_id,
     request, plan, outputs, timings, fallbacks, passes, error, progress, step, total_steps,
     resumed_from_step, peak_vram_bytes, created_at, started_at, finished_at
 ) VALUES (
-    :task_id, :status, :priority, :model_type, :attempts, :fence, :pace, :work, :decode_work, :encode_work,
+    :task_id, :status, :priority, :model_type, :attempts, :fence, :model, :shares, :at_once, :pace, :work, :decode_work,
+    :encode_work,
     :idempotency_key, :fingerprint, :image_id, :last_image_id,
     :request, :plan, :outputs, :timings, :fallbacks, :passes, :error, :progress, :step, :total_steps,
     :resumed_from_step, :peak_vram_bytes, :created_at, :started_at, :finished_at
@@ -61,42 +62,21 @@ DELETE FROM tasks WHERE id = :task_id
 
 -- Tasks: the queue ------------------------------------------------------------------------------------------------
 
--- name: claim_next
--- Highest priority first, then order of arrival. The new fence shuts out whoever held an older claim.
+-- name: waiting
+-- By priority, then order of arrival; all that the order of claims is made of. A limit of -1 is none.
+SELECT id, seq, priority, model, shares, at_once, pace, work, decode_work, encode_work
+FROM tasks INDEXED BY tasks_waiting WHERE status = 'queued' ORDER BY priority DESC, seq LIMIT :limit
+
+-- name: claim
+-- The new fence shuts out whoever held an older claim.
 UPDATE tasks
 SET status = 'running', attempts = attempts + 1, fence = fence + 1, boot_id = :boot_id,
     started_at = :at, heartbeat_at = :at
-WHERE seq = (
-    SELECT seq FROM tasks INDEXED BY tasks_waiting WHERE status = 'queued' ORDER BY priority DESC, seq LIMIT 1
-)
+WHERE id = :task_id AND status = 'queued'
 RETURNING *
 
 -- name: heartbeat
 UPDATE tasks SET heartbeat_at = :at WHERE id = :task_id AND status = 'running' AND fence = :fence
-
--- name: position
--- 1 is next; no row if the task does not wait.
-SELECT 1
-    + (SELECT count(*) FROM tasks INDEXED BY tasks_waiting WHERE status = 'queued' AND priority > me.priority)
-    + (SELECT count(*) FROM tasks INDEXED BY tasks_waiting
-       WHERE status = 'queued' AND priority = me.priority AND seq < me.seq)
-FROM tasks AS me
-WHERE me.id = :task_id AND me.status = 'queued'
-
--- name: positions
--- Of all waiting tasks at once.
-SELECT id, row_number() OVER (ORDER BY priority DESC, seq)
-FROM tasks INDEXED BY tasks_waiting
-WHERE status = 'queued'
-
--- name: work_until
--- Work that waits ahead of the task and in it, for each pace.
-SELECT ahead.pace, sum(ahead.work), sum(ahead.decode_work), sum(ahead.encode_work), count(*)
-FROM tasks AS me
-JOIN tasks AS ahead INDEXED BY tasks_waiting ON ahead.status = 'queued'
-    AND (ahead.priority > me.priority OR (ahead.priority = me.priority AND ahead.seq <= me.seq))
-WHERE me.id = :task_id AND me.status = 'queued'
-GROUP BY ahead.pace
 
 -- name: count_waiting
 -- Stops counting at the limit: a long queue costs no more than a full one.
@@ -147,7 +127,8 @@ SELECT id AS task_id, status, total_steps, peak_vram_bytes, finished_at, error,
     json_extract(request, '$.mode') AS mode, json_extract(request, '$.width') AS width,
     json_extract(request, '$.height') AS height, json_extract(request, '$.num_frames') AS num_frames,
     json_extract(request, '$.num_videos') AS num_videos, json_extract(request, '$.guidance_scale') AS guidance_scale,
-    json_extract(timings, '$.denoise_s') AS denoise_s, json_extract(timings, '$.total_s') AS total_s
+    coalesce(json_extract(timings, '$.denoised_together'), 1) AS tasks, json_extract(timings, '$.denoise_s') AS denoise_s,
+    json_extract(timings, '$.total_s') AS total_s
 FROM tasks INDEXED BY tasks_by_model
 WHERE model_type = :model_type AND status IN ('completed', 'failed')
 ORDER BY seq DESC LIMIT :limit

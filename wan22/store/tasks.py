@@ -6,13 +6,14 @@ import json
 import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from wan22.errors import StoreError
 from wan22.store.table import Table
 from wan22.tasks import Failure, ModelType, Parts, Run, Status, Task, may_move
+from wan22.tasks.sharing import model_for, run_for
 
 _JSON = ("request", "plan", "outputs", "timings", "fallbacks", "passes", "error")
 _NEWEST = 2**63 - 1  # over every sequence number
@@ -42,6 +43,11 @@ def _run(row: sqlite3.Row) -> Run:
         raise _unreadable(row["task_id"], error) from error
 
 
+def _waiting(row: sqlite3.Row) -> Waiting:
+    task_id, seq, priority, model, shares, at_once, pace, denoise, decode, encode = row
+    return Waiting(task_id, seq, priority, model, shares, at_once, pace, Parts(denoise, decode, encode, 1.0))
+
+
 def _unreadable(task_id: str, error: ValidationError) -> StoreError:
     return StoreError(
         f"The record of task {task_id} can't be read: {error.error_count()} values are wrong.",
@@ -55,6 +61,19 @@ class Submitted:
 
     task: Task
     fingerprint: str
+
+
+class Waiting(NamedTuple):
+    """What decides when a waiting task is claimed, and what tells how long it will take."""
+
+    task_id: str
+    seq: int  # order of arrival
+    priority: int
+    model: str  # that it needs, by `tasks.sharing.model_name`
+    shares: str | None  # tasks of the same one may share a run
+    at_once: int  # tasks in such a run, at most
+    pace: str
+    work: Parts
 
 
 @dataclass(frozen=True)
@@ -79,9 +98,9 @@ class TaskTable(Table):
     def add(
         self, task: Task, *, pace: str, work: Parts, idempotency_key: str | None = None, fingerprint: str = ""
     ) -> None:
-        """A new task at the end of its priority. `pace` and `work` say how long it will take, as `work_until` does.
+        """A new task at the end of its priority. `pace` and `work` say how long it will take.
 
-        The rest is not kept: it is 1 for each task.
+        The rest of the work is not kept: it is 1 for each task.
         """
         request = task.request
         self._change(
@@ -89,6 +108,9 @@ class TaskTable(Table):
             **_row(task),
             priority=request.priority,
             model_type=request.model_type.value,
+            model=model_for(request, task.plan),
+            shares=run_for(request, task.plan),
+            at_once=task.plan.at_once,
             pace=pace,
             work=work.denoise,
             decode_work=work.decode,
@@ -140,27 +162,18 @@ class TaskTable(Table):
         """Delete the record."""
         self._change("remove_task", task_id=task_id)
 
-    def claim_next(self, *, boot_id: int, at: datetime) -> Task | None:
-        """Start the next waiting task under a new fence; None if none waits."""
-        row = self._one("claim_next", boot_id=boot_id, at=at.isoformat())
+    def waiting(self, *, limit: int = -1) -> tuple[Waiting, ...]:
+        """Those that wait, by priority and order of arrival; the first `limit` of them, or all."""
+        return tuple(map(_waiting, self._all("waiting", limit=limit)))
+
+    def claim(self, task_id: str, *, boot_id: int, at: datetime) -> Task | None:
+        """Start the waiting task under a new fence; None if it does not wait."""
+        row = self._one("claim", task_id=task_id, boot_id=boot_id, at=at.isoformat())
         return _task(row) if row else None
 
     def heartbeat(self, task_id: str, *, fence: int, at: datetime) -> bool:
         """Note that the run goes on; False if it is no longer the task's current one."""
         return self._change("heartbeat", task_id=task_id, fence=fence, at=at.isoformat()) == 1
-
-    def position(self, task_id: str) -> int | None:
-        """1 for the task that is claimed next; None if this one does not wait."""
-        row = self._one("position", task_id=task_id)
-        return int(row[0]) if row else None
-
-    def positions(self) -> dict[str, int]:
-        """The position of every waiting task."""
-        return dict(tuple(row) for row in self._all("positions"))
-
-    def work_until(self, task_id: str) -> dict[str, Parts]:
-        """Work waiting ahead of the task, its own included, by pace; empty if it does not wait."""
-        return {pace: Parts(*work) for pace, *work in self._all("work_until", task_id=task_id)}
 
     def count_waiting(self, *, limit: int) -> int:
         """How many tasks wait, counted up to `limit`."""

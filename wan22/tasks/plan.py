@@ -64,6 +64,9 @@ class Plan(BaseModel):
         description="How much the first block of a transformer may change from one step to the next, as a share, for "
         "the rest of the pass to be spared; for each transformer, 0: never. Null: nothing is spared.",
     )
+    at_once: int = Field(
+        default=1, ge=1, description="Videos that are denoised together at most, of this task or of several alike."
+    )
     render: Render = Field(description="What is rendered, and what of it goes into the file.")
     optimizations: tuple[str, ...] = Field(default=(), description="Optimizations that are applied, by id.")
     choices: tuple[Choice, ...] = Field(default=(), description="What the server chose, each with its reason.")

@@ -26,7 +26,8 @@ class Run(BaseModel):
     num_videos: int
     guidance_scale: float
     total_steps: int | None  # of all outputs together
-    denoise_s: float | None  # all steps of all outputs
+    tasks: int = 1  # that were denoised together, this one included
+    denoise_s: float | None  # all steps of all outputs, and of the other tasks
     total_s: float | None
     peak_vram_bytes: int | None
     finished_at: datetime | None
@@ -39,5 +40,6 @@ class Run(BaseModel):
 
     @property
     def seconds_per_step(self) -> float | None:
-        """Of one denoising step of one output."""
-        return self.denoise_s / self.total_steps if self.denoise_s is not None and self.total_steps else None
+        """Of one denoising step of one output, as its share of those that ran together."""
+        steps = self.tasks * self.total_steps if self.total_steps else 0
+        return self.denoise_s / steps if self.denoise_s is not None and steps else None

@@ -40,6 +40,9 @@ class Timings(BaseModel):
     text_encode_s: float | None = Field(default=None, description="Encoding the texts.")
     image_encode_s: float | None = Field(default=None, description="Encoding the input pictures.")
     denoise_s: float | None = Field(default=None, description="Denoising, all steps of all outputs.")
+    denoised_together: int = Field(
+        default=1, description="Tasks that `denoise_s` is of, since one run denoised them all."
+    )
     decode_s: float | None = Field(default=None, description="Decoding latents into frames.")
     encode_s: float | None = Field(default=None, description="Writing the files.")
     total_s: float | None = Field(default=None, description="From the start of the last attempt to its end.")

@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from wan22.media.outputs import Outputs
-from wan22.orchestrator.orchestrator import RunResult
+from wan22.orchestrator.party import RunResult
 from wan22.queue.claim import Claim
 from wan22.tasks import Artifact, Phase
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
@@ -21,7 +21,7 @@ from wan22.errors import (
     Wan22Error,
     WrongState,
 )
-from wan22.orchestrator.orchestrator import RunResult
+from wan22.orchestrator.party import Ended, RunResult
 from wan22.queue.claim import Claim
 from wan22.queue.queue import Queue
 from wan22.tasks import Failure
@@ -40,8 +40,20 @@ HALT_S = 0.2
 PATIENCE_S = 2.0
 """How often `between` looks whether a task came first: looking for one takes milliseconds, running one minutes."""
 
-Runner = Callable[[Claim], RunResult]
+Runner = Callable[[Sequence[Claim], Ended], None]
+"""Carries out the claims, and tells of each how its run ended; what it raises ends those that are left."""
+
 T = TypeVar("T")
+
+
+def each(run: Callable[[Claim], RunResult]) -> Runner:
+    """The runner that carries out one claim after the other."""
+
+    def runner(claims: Sequence[Claim], ended: Ended) -> None:
+        for claim in claims:
+            ended(claim, run(claim))
+
+    return runner
 
 
 class Worker:
@@ -52,18 +64,21 @@ class Worker:
         queue: Queue,
         runner: Runner,
         *,
+        together: bool = False,
         warm_up: Callable[[], None] | None = None,
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
+        """`together`: the runner is given all tasks that may share a run, else one."""
         self._queue = queue
         self._runner = runner
+        self._together = together
         self._warm_up = warm_up
         self._heartbeat_s = heartbeat_s
         self._device = ThreadPoolExecutor(max_workers=1, thread_name_prefix="wan22-device")
         self._wake = asyncio.Event()
         self._is_warm = asyncio.Event()
         self._stopping = threading.Event()
-        self._claim: Claim | None = None
+        self._claims: tuple[Claim, ...] = ()  # that have not ended
         self._loop_task: asyncio.Task[None] | None = None
 
     @property
@@ -87,12 +102,12 @@ class Worker:
         """
         if self._loop_task is not None:
             await self._is_warm.wait()
-        if self._claim is not None or self._stopping.is_set():
+        if self._claims or self._stopping.is_set():
             raise _busy()
         future = self._device.submit(work)
         answer = asyncio.wrap_future(future)
         while not (await asyncio.wait({answer}, timeout=PATIENCE_S))[0]:
-            if self._claim is not None and future.cancel():  # a task was claimed in the meantime
+            if self._claims and future.cancel():  # a task was claimed in the meantime
                 raise _busy()
         return await answer
 
@@ -109,7 +124,7 @@ class Worker:
             return
         _, running = await asyncio.wait({self._loop_task}, timeout=grace_s)
         while running:
-            if claim := self._claim:
+            for claim in self._claims:
                 claim.halt()
             _, running = await asyncio.wait({self._loop_task}, timeout=HALT_S)  # a task may be claimed and not seen yet
         self._device.shutdown()
@@ -128,7 +143,7 @@ class Worker:
         """`work_once` in the device's thread, with a heartbeat for as long as it lasts."""
         running = loop.run_in_executor(self._device, self.work_once)
         while not (await asyncio.wait({running}, timeout=self._heartbeat_s))[0]:
-            if claim := self._claim:
+            for claim in self._claims:
                 await asyncio.to_thread(self._beat, claim)
         return running.result()
 
@@ -168,35 +183,57 @@ class Worker:
             return
 
     def work_once(self) -> bool:
-        """Claim one task and carry it out; False when there was none. Called in the device's thread.
+        """Claim what runs next and carry it out; False when there was nothing. Called in the device's thread.
 
         Nothing that goes wrong in here may end the loop.
         """
         try:
-            self._claim = claim = self._queue.claim()
-            if claim is None:
-                return False
-            self._carry_out(claim)
+            self._claims = claims = self._next()
+            if claims:
+                self._carry_out(claims)
         except Exception:  # the worker must outlive whatever a store or a disk does to one task
             logger.exception("The worker could not record a task.", extra={"action": "worker_error"})
             return False
         finally:
-            self._claim = None
-        return True
+            self._claims = ()
+        return bool(claims)
 
-    def _carry_out(self, claim: Claim) -> None:
+    def _next(self) -> tuple[Claim, ...]:
+        if self._together:
+            return self._queue.claim_together()
+        claim = self._queue.claim()
+        return (claim,) if claim else ()
+
+    def _carry_out(self, claims: Sequence[Claim]) -> None:
+        """Record each end when it comes; one that can't be recorded must not keep the others from theirs."""
+        unrecorded: list[Exception] = []
+
+        def ended(claim: Claim, end: RunResult | Exception) -> None:
+            self._claims = tuple(one for one in self._claims if one is not claim)
+            try:
+                self._record(claim, end)
+            except Exception as error:  # noqa: BLE001 - raised below, once all have ended
+                unrecorded.append(error)
+
         try:
-            result = self._runner(claim)
-        except Cancelled:
+            self._runner(claims, ended)
+        except Exception as error:  # noqa: BLE001 - whatever a model run raises ends its tasks, not the server
+            for claim in self._claims:
+                ended(claim, error)
+        if unrecorded:
+            raise unrecorded[0]
+
+    def _record(self, claim: Claim, end: RunResult | Exception) -> None:
+        if isinstance(end, RunResult):
+            self._queue.complete(claim, end.outputs, peak_vram_bytes=end.peak_vram_bytes)
+        elif isinstance(end, Cancelled):
             self._give_up(claim)
-        except Exception as error:  # whatever a model run raises ends one task, not the server
-            failure = _failure_of(error)
-            trace = None if isinstance(error, (ModelMissing, ModelCorrupt)) else error  # files on disk are no mystery
+        else:
+            failure = _failure_of(end)
+            trace = None if isinstance(end, (ModelMissing, ModelCorrupt)) else end  # files on disk are no mystery
             about = {"action": "task_failed", "task_id": claim.task.task_id}
             logger.error("The task failed: %s", failure.detail, exc_info=trace, extra=about)
             self._queue.fail(claim, failure)
-        else:
-            self._queue.complete(claim, result.outputs, peak_vram_bytes=result.peak_vram_bytes)
 
     def _give_up(self, claim: Claim) -> None:
         if self._stopping.is_set() and not self._queue.cancel_requested(claim.task.task_id):

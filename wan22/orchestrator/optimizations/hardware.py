@@ -168,4 +168,7 @@ def cuda_allocation(facts: Facts, gpu: Gpu) -> Standing:
 
 def batching(facts: Facts) -> Standing:
     """Several videos at once."""
-    return not_here("This version renders one video after the other.")
+    most = facts.settings.device.max_batch
+    if most == 1:
+        return not_here("The setting device.max_batch allows one video at a time.")
+    return active(f"Up to {most} videos that are alike are denoised together where that is faster; each plan tells.")
