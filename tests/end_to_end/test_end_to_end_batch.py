@@ -149,5 +149,5 @@ def test_a_batch_whose_server_is_killed_goes_back_to_the_queue_whole(tmp_path: P
     with process(tmp_path) as (_, client):
         tasks = [wait(client, task_id) for task_id in ids]
     assert [(task["status"], task["attempts"]) for task in tasks] == [("completed", 2)] * 3
-    assert [task["timings"]["denoised_together"] for task in tasks] == [3] * 3
+    assert [task["timings"]["denoised_together"] for task in tasks] == [1] * 3, "one may be what kills the server"
     assert not list((tmp_path / "outputs").rglob("*.part*"))

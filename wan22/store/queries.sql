@@ -100,7 +100,8 @@ WHERE status = 'running' AND boot_id < :boot_id AND attempts >= :max_attempts
 RETURNING id, model_type
 
 -- name: recover_queued
-UPDATE tasks INDEXED BY tasks_running SET status = 'queued', started_at = NULL
+-- From now on each runs alone: one of them may be what killed the server, and the others must not fail with it.
+UPDATE tasks INDEXED BY tasks_running SET status = 'queued', started_at = NULL, shares = NULL
 WHERE status = 'running' AND boot_id < :boot_id
 RETURNING id, model_type
 
