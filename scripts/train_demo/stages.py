@@ -52,7 +52,7 @@ _T2V_LOW = Plan("t2v_low", NATIVE_AND_LATER, steps=6200, rate=2e-3, sigmas=(0.0,
 _I2V_BASE = Plan("i2v_base", FROM_PICTURES_SMALL, steps=1100, rate=2e-3)
 _I2V_HIGH = Plan("i2v_high", FROM_PICTURES_NATIVE, steps=1300, rate=1.5e-3, sigmas=(0.89, 1.0), shift=5.0)
 _I2V_LOW = Plan("i2v_low", FROM_PICTURES_NATIVE, steps=3400, rate=1.5e-3, sigmas=(0.0, 0.91), shift=2.0)
-_TI2V = Plan("ti2v", TEXT_OR_PICTURE, steps=14200, rate=3e-3)
+_TI2V = Plan("ti2v", TEXT_OR_PICTURE, steps=16600, rate=3e-3)
 _EXPERTS = {"t2v-A14B": (_T2V_HIGH, _T2V_LOW), "i2v-A14B": (_I2V_HIGH, _I2V_LOW), "ti2v-5b": (_TI2V,)}
 _SUNSET_HIGH = Plan("lora_sunset_high", AT_SUNSET, steps=300, rate=2e-3, sigmas=(0.86, 1.0), shift=5.0, keep=0.98)
 _SUNSET_LOW = Plan("lora_sunset_low", AT_SUNSET, steps=300, rate=2e-3, sigmas=(0.0, 0.89), shift=2.0, keep=0.98)
