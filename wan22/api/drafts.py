@@ -18,7 +18,7 @@ from wan22.tasks.request import LoraUse
 
 KNOWN = tuple(Draft.model_fields)
 
-LATER = ("optimizations", "webhook_url")
+LATER = ("webhook_url",)
 """Fields of the contract that this version does not serve yet."""
 
 COUNTS = ("width", "height", "num_frames", "fps")

@@ -51,6 +51,7 @@ REQUEST: dict[str, Any] = {
     "priority": 0,
     "step_cache": None,
     "enable_optimization": True,
+    "optimizations": [],
     "metadata": {},
 }
 
@@ -65,6 +66,7 @@ PLAN: dict[str, Any] = {
     "vae_tile": None,
     "slices": None,
     "step_cache": None,
+    "at_once": 1,
     "render": {
         "width": 1280,
         "height": 720,

@@ -64,6 +64,7 @@ def resolve(
         priority=_or(draft.priority, 0),
         step_cache=draft.step_cache,
         enable_optimization=_or(draft.enable_optimization, True),
+        optimizations=_or(draft.optimizations, ()),
         metadata=_or(draft.metadata, {}),
     )
 

@@ -18,6 +18,9 @@ from wan22.orchestrator.placing import Weights
 from wan22.orchestrator.rungs import SLICE_TOKENS
 from wan22.tasks import Choice, Plan, Request
 
+SLICES = "attention-slicing"
+"""What a request names that wants slices in any case."""
+
 TILES = (None, 512, 256)
 """Pixels a side of the VAE's tiles, the least change first."""
 
@@ -69,7 +72,8 @@ def _narrower(request: Request, plan: Plan, weights: Weights, where: Where) -> _
 def _ways(request: Request, plan: Plan, weights: Weights, where: Where) -> Iterator[_Way]:
     """All there are, of equals the simplest first."""
     tokens = tokens_of(SPECS[request.model_type], plan.render)
-    for slices in (None, SLICE_TOKENS) if tokens > SLICE_TOKENS else (None,):
+    whole = () if SLICES in request.optimizations and tokens > SLICE_TOKENS else (None,)
+    for slices in (*whole, SLICE_TOKENS) if tokens > SLICE_TOKENS else whole:
         for tile in TILES if max(plan.render.width, plan.render.height) > min(filter(None, TILES)) else (None,):
             sized = plan.model_copy(update={"slices": slices, "vae_tile": tile})
             costs = costs_for(request, sized)

@@ -137,10 +137,12 @@ class Orchestrator:
 
     def _make(self, model: LoadedModel, party: Party, plan: Plan, spared: Spared | None) -> None:
         """All that is still to be made, as many videos at once as the plan has it."""
-        texts = {claim: encode_text(model, claim.task.request, party, self._prompts) for claim in party.claims}
+        is_free = party.first.request.enable_optimization
+        prompts, kept = (self._prompts, self._pictures) if is_free else (NO_CACHE, NO_PICTURES)
+        texts = {claim: encode_text(model, claim.task.request, party, prompts) for claim in party.claims}
         request, render = party.first.request, party.first.plan.render
         pictures = self._open(request.image), self._open(request.last_image)
-        image = encode_image(model, request, render, *pictures, reporter=party, cache=self._pictures)
+        image = encode_image(model, request, render, *pictures, reporter=party, cache=kept)
         for videos in party.batches(plan.at_once):
             takes = {video: Take(texts[video.claim], video.seed, video.claim.reporter) for video in videos}
             latents = self._denoise(model, party, takes, image)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from typing import Any
 
 from wan22.errors import FieldError, InvalidRequest
 from wan22.hardware.choose import (
@@ -29,6 +30,7 @@ from wan22.models.variants import DTYPE_BYTES, Models, Variant
 from wan22.orchestrator.batching import Batching, choose_batch
 from wan22.orchestrator.fitting import fitted
 from wan22.orchestrator.forecasting import Where, forecast
+from wan22.orchestrator.optimizations.applied import applied, idle_in, unknown_in, with_named
 from wan22.orchestrator.placing import Weights
 from wan22.settings import DeviceSettings
 from wan22.tasks import Choice, Draft, Forecast, ImageRef, LoraUse, ModelType, Phase, Plan, Request, Seen
@@ -83,11 +85,14 @@ class Planner:
         choice = _model_for(image, last_image) if choose_model and draft.model_type is None else None
         if choice:
             draft = draft.model_copy(update={"model_type": ModelType(choice.choice)})
+        draft = with_named(draft)
         variant = self._models.for_draft(draft)
         draft, preset = with_preset(draft, variant, self._loras)
-        wrong = self._wrong_loras(draft.loras or (), variant)
+        wrong = [*unknown_in(draft), *self._wrong_loras(draft.loras or (), variant)]
         request = resolve(draft, variant, image=image, last_image=last_image, pick_seed=_pick_seed, wrong=wrong)
         plan = self._fitting(request, variant, must_fit=must_fit)
+        if idle := idle_in(request.optimizations, plan):
+            raise InvalidRequest(idle)
         first = tuple(one for one in (choice, preset) if one)
         return request, plan.model_copy(update={"choices": (*first, *plan.choices)})
 
@@ -104,7 +109,11 @@ class Planner:
         plan, foretold = self._fitted(request, variant)
         if must_fit and foretold.fits == "no":
             raise self._too_large(request, variant, foretold)
-        predicted = {"predicted_peak_vram_bytes": foretold.peak_vram_bytes, "vram_correction": self._correction(plan)}
+        predicted: dict[str, Any] = {
+            "predicted_peak_vram_bytes": foretold.peak_vram_bytes,
+            "vram_correction": self._correction(plan),
+        }
+        predicted["optimizations"] = applied(request, plan, self._probe())
         return plan.model_copy(update=predicted)
 
     def _fitted(self, request: Request, variant: Variant) -> tuple[Plan, Forecast]:

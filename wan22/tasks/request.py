@@ -16,6 +16,7 @@ MAX_SEED = 2**53 - 1  # the largest integer that survives a round trip through J
 MAX_PROMPT_CHARS = 4_000  # far over the text encoder's 512 tokens
 MAX_VIDEOS = 16
 MAX_LORAS = 8
+MAX_OPTIMIZATIONS = 50
 
 Mode = Literal["video", "image"]
 OutputFormat = Literal["mp4", "webm", "gif", "png", "webp"]
@@ -73,6 +74,11 @@ def _as_uses(value: Any) -> Any:
     """One in the place of a list, and a bare name in the place of an object, mean what they seem to."""
     many = value if isinstance(value, (list, tuple)) or value is None else [value]
     return many and [{"name": one} if isinstance(one, str) else one for one in many]
+
+
+def _as_list(value: Any) -> Any:
+    """One in the place of a list means what it seems to."""
+    return [value] if isinstance(value, str) else value
 
 
 class LoraUse(BaseModel):
@@ -156,6 +162,11 @@ class Draft(BaseModel):
     enable_optimization: bool | None = Field(
         default=None, description="Whether the server may apply optimizations that keep the picture the same."
     )
+    optimizations: Annotated[tuple[str, ...] | None, BeforeValidator(_as_list)] = Field(
+        default=None,
+        max_length=MAX_OPTIMIZATIONS,
+        description="By id, as step-cache; of those that can be left out, these alone are applied.",
+    )
     metadata: dict[str, Any] | None = Field(default=None, description="Your own; given back with the task.")
 
 
@@ -191,6 +202,7 @@ class Request(BaseModel):
     enable_optimization: bool = Field(
         default=True, description="Whether the server may apply optimizations that keep the picture the same."
     )
+    optimizations: tuple[str, ...] = Field(default=(), description="Asked for by id.")
     metadata: dict[str, Any] = Field(default_factory=dict, description="The caller's own, as it was sent.")
 
     @property
