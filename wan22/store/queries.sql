@@ -180,3 +180,35 @@ FROM tasks GROUP BY model_type, status
 -- name: completed_since
 -- Times are text, in UTC and of one form, so that they sort.
 SELECT count(*) AS count FROM tasks WHERE status = 'completed' AND finished_at >= :at
+
+
+-- Alerts ------------------------------------------------------------------------------------------------------------
+
+-- name: add_alert
+INSERT INTO alerts (rule, subject, severity, detail, value, raised_at)
+VALUES (:rule, :subject, :severity, :detail, :value, :raised_at)
+ON CONFLICT (rule, subject) WHERE cleared_at IS NULL DO NOTHING
+RETURNING *
+
+-- name: find_alert
+SELECT * FROM alerts WHERE id = :alert_id
+
+-- name: open_alerts
+SELECT * FROM alerts INDEXED BY alerts_open WHERE cleared_at IS NULL ORDER BY id DESC
+
+-- name: cleared_alerts
+SELECT * FROM alerts WHERE cleared_at IS NOT NULL ORDER BY id DESC LIMIT :limit
+
+-- name: clear_alert
+UPDATE alerts INDEXED BY alerts_open SET cleared_at = :at
+WHERE rule = :rule AND subject = :subject AND cleared_at IS NULL
+RETURNING *
+
+-- name: acknowledge_alert
+UPDATE alerts SET acknowledged_at = :at WHERE id = :alert_id AND acknowledged_at IS NULL
+
+-- name: drop_alerts
+-- Of the cleared ones keep the newest.
+DELETE FROM alerts WHERE cleared_at IS NOT NULL AND id <= (
+    SELECT id FROM alerts WHERE cleared_at IS NOT NULL ORDER BY id DESC LIMIT 1 OFFSET :keep
+)
