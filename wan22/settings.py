@@ -248,7 +248,7 @@ class MediaSettings(Room):
 class AlertsSettings(Room):
     """When a person is told that something is wrong, and where else than on the page."""
 
-    vram_fraction: float = Field(default=0.97, gt=0, le=1, description="Share of a GPU's VRAM in use by all programs.")
+    vram_fraction: float = Field(default=0.98, gt=0, le=1, description="Share of a GPU's VRAM in use by all programs.")
     ram_fraction: float = Field(default=0.95, gt=0, le=1, description="Share of the RAM in use by all programs.")
     swap_bytes: int = Field(default=2_000_000_000, ge=1, le=2**60, description="Swap in use by all programs.")
     temperature_c: float = Field(default=87.0, gt=0, le=150, description="Of a GPU, in degrees Celsius.")

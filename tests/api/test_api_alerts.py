@@ -75,9 +75,10 @@ def test_a_wrong_parameter_is_named(client: TestClient, query: str, field: str) 
     assert [error["field"] for error in answer.json()["errors"]] == [field]
 
 
-def test_cleared_ones_are_told_if_asked_for(full: Services, tmp_path: Path) -> None:
+def test_cleared_ones_are_told_if_asked_for(full: Services) -> None:
     client = TestClient(create_app(full), base_url=URL)
-    full.feed.transact(lambda tables, _: tables.alerts.clear("disk_low", "disk", at=full.alerts.list()[0].raised_at))
+    (opened,) = full.alerts.list()
+    full.feed.transact(lambda tables, _: tables.alerts.clear("disk_low", "disk", at=opened.raised_at))
     assert client.get(ALERTS).json()["alerts"] == []
     (alert,) = client.get(ALERTS, params={"include_cleared": True}).json()["alerts"]
     assert alert["cleared_at"] == alert["raised_at"]

@@ -14,7 +14,8 @@ from wan22.monitoring.findings import Finding
 from wan22.settings import AlertsSettings
 from wan22.tasks import Severity
 
-NEAR = 0.95  # of a threshold: mended from there on
+NEAR = 0.95  # of a share: mended from there on
+COOLER_C = 5.0
 SILENT_S = 15.0  # without a reading, which comes each second
 
 
@@ -54,7 +55,7 @@ def _of_the_machine(at: AlertsSettings) -> tuple[Rule, ...]:
         Rule("vram_full", "share of VRAM", findings.vram, at.vram_fraction, NEAR * at.vram_fraction, 30),
         Rule("ram_full", "share of RAM", findings.ram, at.ram_fraction, NEAR * at.ram_fraction, 30),
         Rule("swap_used", "bytes of swap", findings.swap, at.swap_bytes, at.swap_bytes / 2, 30),
-        Rule("gpu_hot", "degrees Celsius", findings.temperature, heat, NEAR * heat, 10),
+        Rule("gpu_hot", "degrees Celsius", findings.temperature, heat, heat - COOLER_C, 10),
         Rule("gpu_throttled", "share of a minute", findings.throttled, share, share / 4),
         Rule("disk_low", "bytes free", findings.disk, free, 1.2 * free + 1, severity="critical"),
         Rule("sampler_dead", "seconds without a reading", findings.sampler, dead, dead / 3, 10, "critical"),
