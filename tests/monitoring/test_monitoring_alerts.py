@@ -169,7 +169,10 @@ def test_under_windows_a_slow_step_may_be_a_spill_into_ram(system: str, device: 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"width": 640}, {"num_frames": 5}, {"variant": "int8"}, {"device": "cpu"}, {"guidance_scale": 1.0}],
+    [
+        *({"width": 640}, {"num_frames": 5}, {"variant": "int8"}, {"device": "cpu"}, {"guidance_scale": 1.0}),
+        *({"precision": "fp32"}, {"offload": "group"}, {"step_cache": True}),
+    ],
     ids=lambda changes: next(iter(changes)),
 )
 def test_steps_are_compared_with_those_of_the_same_size(changes: dict[str, object]) -> None:

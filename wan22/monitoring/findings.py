@@ -168,7 +168,8 @@ def _is_of_today(run: Run, facts: Facts) -> bool:
 
 def _kind(run: Run) -> tuple[object, ...]:
     """Runs of the same kind take the same time for a step."""
-    return run.variant, run.device, run.mode, run.width, run.height, run.num_frames, run.guidance_scale > 1
+    weights = run.variant, run.device, run.precision, run.offload
+    return *weights, run.mode, run.width, run.height, run.num_frames, run.guidance_scale > 1, run.step_cache
 
 
 def _slow(model_type: ModelType, run: Run, usual: float, system: str) -> str:

@@ -94,4 +94,7 @@ def _so_far(task: Task) -> Run:
         total_s=None,
         peak_vram_bytes=None,
         finished_at=None,
+        precision=plan.precision.get("transformer"),
+        offload=plan.offload,
+        step_cache=plan.step_cache is not None,
     )

@@ -128,6 +128,8 @@ SELECT id AS task_id, status, total_steps, peak_vram_bytes, finished_at, error,
     json_extract(request, '$.mode') AS mode, json_extract(request, '$.width') AS width,
     json_extract(request, '$.height') AS height, json_extract(request, '$.num_frames') AS num_frames,
     json_extract(request, '$.num_videos') AS num_videos, json_extract(request, '$.guidance_scale') AS guidance_scale,
+    json_extract(plan, '$.precision.transformer') AS precision, json_extract(plan, '$.offload') AS offload,
+    json_extract(plan, '$.step_cache') IS NOT NULL AS step_cache,
     coalesce(json_extract(timings, '$.denoised_together'), 1) AS tasks, json_extract(timings, '$.denoise_s') AS denoise_s,
     json_extract(timings, '$.total_s') AS total_s
 FROM tasks INDEXED BY tasks_by_model
