@@ -65,6 +65,14 @@ def test_an_open_alert_outlives_the_server_and_is_cleared_later(tmp_path: Path, 
         assert house.told() == [("alert.cleared", "disk_low", "disk")]
 
 
+def test_what_was_over_while_the_server_was_not_there_is_cleared(tmp_path: Path, low: Facts, well: Facts) -> None:
+    for found, told in ((low, "alert.raised"), (well, "alert.cleared")):
+        with ExitStack() as closing:
+            house = House.over(open_store(closing, tmp_path / "wan22.db"))
+            house.look(found)
+            assert house.told() == [(told, "disk_low", "disk")]
+
+
 def test_its_events_are_kept_for_who_comes_later(closing: ExitStack, low: Facts, well: Facts) -> None:
     house = House.over(open_store(closing))
     house.look(low)
