@@ -18,7 +18,9 @@ from wan22.tasks import ModelType, Run, Status, Task
 READINGS = 60  # a minute of them
 LOOK_AT_WEIGHTS_S = 60.0
 FEWEST_STEPS = 4
-"""Of a run that goes on, before its speed counts: a step that has begun is taken as done, so fewer would flatter."""
+"""Of each video of a run that goes on, before its speed counts: those that have begun are taken as done, and of fewer
+steps that would flatter."""
+MOST_TOGETHER = 100  # tasks that run at once, far more than ever do
 
 
 class Gatherer:
@@ -65,7 +67,7 @@ class Gatherer:
         }
 
     def _going(self) -> Iterator[tuple[ModelType, Run]]:
-        for task in self._queue.list(status=Status.RUNNING, limit=1).tasks:
+        for task in self._queue.list(status=Status.RUNNING, limit=MOST_TOGETHER).tasks:
             yield task.request.model_type, _so_far(task)
 
     def _models_of(self, clock_s: float) -> Mapping[ModelType, VariantReport]:
@@ -78,6 +80,7 @@ class Gatherer:
 def _so_far(task: Task) -> Run:
     """A run that goes on, with the steps that it has begun."""
     request, plan, step = task.request, task.plan, task.step or 0
+    videos = request.num_videos
     return Run(
         task_id=task.task_id,
         status=task.status,
@@ -87,9 +90,10 @@ def _so_far(task: Task) -> Run:
         width=request.width,
         height=request.height,
         num_frames=request.num_frames,
-        num_videos=request.num_videos,
+        num_videos=videos,
         guidance_scale=request.guidance_scale,
-        total_steps=step + 1 if step >= FEWEST_STEPS else None,
+        total_steps=step + videos if step >= FEWEST_STEPS * videos else None,
+        tasks=task.timings.denoised_together,
         denoise_s=task.timings.denoise_s,
         total_s=None,
         peak_vram_bytes=None,
