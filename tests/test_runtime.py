@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from support.loopback_hook import loopback_hook
 from support.loopback_hub import LoopbackHub
 from support.loras import lora_for
 from support.videos import probe_video
@@ -96,3 +97,21 @@ def test_a_download_is_told_by_events_and_its_model_is_used(tmp_path: Path) -> N
         assert events[-1].data["state"] == "done"
         assert client.get("/api/v1/models/status/ti2v-5b").json()["variant"] == "dev"
         runtime.close()
+
+
+def test_an_alert_is_sent_and_outlives_its_server(tmp_path: Path) -> None:
+    """More than there is must be free on the disk, until a person says otherwise in the settings."""
+    told = []
+    with loopback_hook() as hook:
+        for wanted in (2**60, 0):
+            alerts = {"disk_free_bytes": wanted, "webhook_url": hook.url}
+            runtime = Runtime(
+                load_settings(storage={"home": tmp_path, "min_free_bytes": 0}, alerts=alerts), painter=Painter
+            )
+            with TestClient(runtime.app, base_url="http://127.0.0.1") as client:
+                told.append(hook.next())
+                listed = client.get("/api/v1/dashboard/alerts").json()["alerts"]
+                assert [alert["rule"] for alert in listed] == (["disk_low"] if wanted else [])
+            runtime.close()
+    assert [one["type"] for one in told] == ["alert.raised", "alert.cleared"]
+    assert told[0]["data"]["id"] == told[1]["data"]["id"]

@@ -71,6 +71,8 @@ def test_a_misspelt_room_in_the_environment_is_an_error(monkeypatch: pytest.Monk
         ('[download]\nhub = "not a url"\n', r"download\.hub .*an address must be as https://HOST"),
         ('[download]\nhub = "http://["\n', r"download\.hub"),
         ('[download]\nmirrors = ["ftp://mirror"]\n', r"download\.mirrors .*an address must be as https://HOST"),
+        ('[alerts]\nwebhook_url = "file:///s3cret"\n', r"alerts\.webhook_url .*an address must be as https://HOST"),
+        ("[alerts]\nvram_fraction = 97\n", r"alerts\.vram_fraction"),
         ("[server\n", "wan22.toml"),
     ],
 )

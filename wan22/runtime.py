@@ -24,8 +24,12 @@ from wan22.models.loras.folders import Loras
 from wan22.models.run_status import RunStatus, event_of
 from wan22.models.variants import Models
 from wan22.models.weights import Weights
+from wan22.monitoring.gatherer import Gatherer
+from wan22.monitoring.keeper import Keeper
 from wan22.monitoring.monitor import Monitor
 from wan22.monitoring.reading import Reading
+from wan22.monitoring.rules import rules_of
+from wan22.monitoring.webhook import Webhook
 from wan22.orchestrator.optimizations.advisor import Advisor
 from wan22.orchestrator.orchestrator import Orchestrator
 from wan22.orchestrator.party import Ended, RunResult
@@ -108,6 +112,7 @@ class Runtime:
             pictures=PictureCache(Kept(storage.pictures_dir, storage.picture_cache_bytes)),
         )
         self.monitor = Monitor.of(store, self.queue, storage.home, on_reading=self._tell_of_reading)
+        self.alerts = self._make_alerts(store)
         if painter:
             self.worker = Worker(self.queue, each(painter(self.outputs)))
         else:
@@ -118,6 +123,12 @@ class Runtime:
         residency: Residency[LoadedModel] = Residency(budget, self._announce)
         closing.callback(residency.close)
         return residency
+
+    def _make_alerts(self, store: Store) -> Keeper:
+        url = self.settings.alerts.webhook_url
+        gatherer = Gatherer(self.monitor, self.queue, self.models)
+        rules, webhook = rules_of(self.settings.alerts), Webhook(url) if url else None
+        return Keeper(store, self.feed, rules, gatherer.gather, webhook=webhook)
 
     def _run(self, claims: Sequence[Claim], ended: Ended) -> None:
         self.tuning.prepare()  # here, since it holds for the calling thread
@@ -168,6 +179,7 @@ class Runtime:
             tuning=self.tuning,
             advisor=self.advisor,
             monitor=self.monitor,
+            alerts=self.alerts,
             probe=probe,
             worker_alive=lambda: self.worker.is_alive,
             version=__version__,
@@ -180,9 +192,11 @@ class Runtime:
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         self.worker.start()
         self.monitor.sampler.start()
+        self.alerts.start()
         try:
             yield
         finally:
+            self.alerts.stop()
             self.monitor.sampler.stop()
             await self.worker.stop(self.settings.server.shutdown_grace_s)
 

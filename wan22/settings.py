@@ -40,6 +40,12 @@ class Room(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _check_address(address: str) -> None:
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("an address must be as https://HOST")
+
+
 class StorageSettings(Room):
     """Where things are kept."""
 
@@ -209,9 +215,7 @@ class DownloadSettings(Room):
     @classmethod
     def _addressed(cls, said: str | tuple[str, ...]) -> str | tuple[str, ...]:
         for address in (said,) if isinstance(said, str) else said:
-            parts = urlsplit(address)
-            if parts.scheme not in ("http", "https") or not parts.hostname:
-                raise ValueError("an address must be as https://HOST")
+            _check_address(address)
         return said
 
 
@@ -241,6 +245,41 @@ class MediaSettings(Room):
     encoder_threads: int = Field(default=0, ge=0, description="Threads of the video encoder; 0 lets it decide.")
 
 
+class AlertsSettings(Room):
+    """When a person is told that something is wrong, and where else than on the page."""
+
+    vram_fraction: float = Field(default=0.98, gt=0, le=1, description="Share of a GPU's VRAM in use by all programs.")
+    ram_fraction: float = Field(default=0.95, gt=0, le=1, description="Share of the RAM in use by all programs.")
+    swap_bytes: int = Field(default=2_000_000_000, ge=1, le=2**60, description="Swap in use by all programs.")
+    temperature_c: float = Field(default=87.0, gt=0, le=150, description="Of a GPU, in degrees Celsius.")
+    throttled_fraction: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="Share of a minute in which heat or its hardware slowed a GPU down; its power limit is normal.",
+    )
+    disk_free_bytes: int = Field(
+        default=5_000_000_000, ge=0, le=2**60, description="Free on the disk of `home`, at least."
+    )
+    queue_stuck_s: float = Field(
+        default=60.0, gt=0, le=86_400, description="Seconds in which tasks wait and none runs."
+    )
+    failure_fraction: float = Field(default=0.5, gt=0, le=1, description="Failed of the last ten tasks of a day.")
+    step_time_ratio: float = Field(
+        default=3.0, gt=1, le=1_000, description="Seconds a step, by the usual ones of the same size on this machine."
+    )
+    webhook_url: SecretStr | None = Field(
+        default=None, description="Each alert is also sent there, by POST as JSON, when it is raised and when cleared."
+    )
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _addressed(cls, said: SecretStr | None) -> SecretStr | None:
+        if said is not None:
+            _check_address(said.get_secret_value())
+        return said
+
+
 class LogSettings(Room):
     """What the server writes about itself."""
 
@@ -265,6 +304,7 @@ class Settings(BaseSettings):
     download: DownloadSettings = Field(default_factory=DownloadSettings)
     device: DeviceSettings = Field(default_factory=DeviceSettings)
     media: MediaSettings = Field(default_factory=MediaSettings)
+    alerts: AlertsSettings = Field(default_factory=AlertsSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
 

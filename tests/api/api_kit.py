@@ -19,7 +19,10 @@ from wan22.models.loras.arrivals import Arrivals
 from wan22.models.loras.folders import Loras
 from wan22.models.variants import Models
 from wan22.models.weights import Weights
+from wan22.monitoring.gatherer import Gatherer
+from wan22.monitoring.keeper import Keeper
 from wan22.monitoring.monitor import Monitor
+from wan22.monitoring.rules import rules_of
 from wan22.orchestrator.optimizations.advisor import Advisor
 from wan22.orchestrator.planning import Planner
 from wan22.orchestrator.residency import ModelKey, Resident
@@ -72,6 +75,7 @@ def open_services(
     loras = Loras((settings.storage.loras_dir,))
     downloads = Downloads(Weights(models, settings.download))
     closing.callback(downloads.close)
+    monitor = Monitor.of(store, queue, home)
     planner, tuning = (
         Planner(models, settings.device, lambda: LAPTOP, loras=loras),
         Tuning(settings.device, lambda: LAPTOP),
@@ -90,7 +94,8 @@ def open_services(
         "load": nothing_to_load,
         "unload": nothing_to_unload,
         "between": in_use,
-        "monitor": Monitor.of(store, queue, home),
+        "monitor": monitor,
+        "alerts": Keeper(store, feed, rules_of(settings.alerts), Gatherer(monitor, queue, models).gather),
         "planner": planner,
         "tuning": tuning,
         "advisor": Advisor(settings, planner, tuning, lambda: LAPTOP, settings.storage.gains_path),

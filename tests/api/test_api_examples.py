@@ -20,6 +20,7 @@ from wan22.runtime import Runtime
 from wan22.tasks import ModelType
 
 MODELS, WAN, PERFORMANCE = "/api/v1/models", "/api/v1/wan-models", "/api/v1/performance"
+ALERTS = "/api/v1/dashboard/alerts"
 FOLDER = SHIPPED / SPECS[ModelType.TI2V_5B].slug
 REPOSITORY = VARIANTS[ModelType.TI2V_5B][OFFICIAL].repository
 BIG = "vae/diffusion_pytorch_model.safetensors"
@@ -72,6 +73,11 @@ class House:
             time.sleep(0.02)
         assert task["status"] == "completed", task["error"]
 
+    def raise_alert(self) -> None:
+        """Have an alert: there is less on the disk than the settings want."""
+        while not self.client.get(ALERTS).json()["alerts"]:
+            time.sleep(0.1)
+
     def load(self) -> None:
         """Have a model in memory."""
         assert self.client.post(f"{MODELS}/load/{NAMED}").status_code == 200
@@ -96,6 +102,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with ExitStack() as closing:
         hub = closing.enter_context(LoopbackHub(files, repository=REPOSITORY))
         rooms = {"download": {"hub": hub.endpoint}, "models": {"variant": "auto"}, "server": {"shutdown_grace_s": 0}}
+        rooms |= {"alerts": {"disk_free_bytes": 2**60}}
         runtime = Runtime(settings_for(home, **rooms))
         closing.callback(runtime.close)
         yield House(closing.enter_context(TestClient(runtime.app, base_url=URL)), hub)
@@ -125,6 +132,8 @@ THE_TWELVE_AND_MORE: list[tuple[str, int, Before]] = [
     (f"POST {PERFORMANCE}/optimize", 200, None),
     (f"GET {PERFORMANCE}/status", 200, House.finish_a_task),
     (f"GET {PERFORMANCE}/metrics", 200, House.finish_a_task),
+    (f"GET {ALERTS}", 200, House.raise_alert),
+    (f"POST {ALERTS}/{{alert_id}}/acknowledge", 200, House.raise_alert),
 ]
 
 
@@ -157,7 +166,7 @@ def test_a_full_verification_gives_what_is_documented(house: House) -> None:
 def test_no_such_call_is_left_out(house: House) -> None:
     run = {name for name, _, _ in THE_TWELVE_AND_MORE}
     for path, methods in house.document.content["paths"].items():
-        if path.startswith((MODELS, WAN, PERFORMANCE)):
+        if path.startswith((MODELS, WAN, PERFORMANCE, ALERTS)):
             names = {f"{method.upper()} {path}" for method in methods}
             assert names <= run | {f"POST {MODELS}/loras"}, "its example is a file, which test_api_models sends"
 

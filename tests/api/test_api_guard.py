@@ -48,7 +48,7 @@ def routes(app: FastAPI) -> set[tuple[str, str]]:
     found = set()
     for route in iter_route_contexts(app.routes):
         path = (route.path or "").replace("{task_id}", NOBODY).replace("{n}", "0").replace("{name}", "x")
-        path = re.sub(r"\{model_(type|a|b)\}", "X", path)
+        path = re.sub(r"\{(model_type|model_a|model_b|alert_id)\}", "X", path)
         assert "{" not in path, f"{path}: say here what stands for the new parameter"
         found |= set(itertools.product(getattr(route, "methods", None) or [""], [path]))
     return found

@@ -56,6 +56,8 @@ def test_the_calls_of_this_version_are_all_there(document: dict[str, Any]) -> No
         "GET /api/v1/performance/status",
         "GET /api/v1/performance/metrics",
         "GET /metrics",
+        "GET /api/v1/dashboard/alerts",
+        "POST /api/v1/dashboard/alerts/{alert_id}/acknowledge",
         "GET /api/v1/models/status",
         "GET /api/v1/models/status/{model_type}",
         "GET /api/v1/models/health",

@@ -54,7 +54,7 @@ def test_a_write_that_raises_leaves_nothing(database: Database) -> None:
 
 @pytest.mark.parametrize(
     ("pragma", "value"),
-    [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 10_000), ("user_version", 6)],
+    [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 10_000), ("user_version", 7)],
 )
 def test_the_connection_is_set_up_to_lose_nothing(database: Database, pragma: str, value: object) -> None:
     assert database.read(lambda connection: connection.execute(f"PRAGMA {pragma}").fetchone()[0]) == value

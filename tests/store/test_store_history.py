@@ -38,6 +38,9 @@ def test_a_run_has_the_figures_of_its_task(store: Store) -> None:
         "peak_vram_bytes": 7,
         "finished_at": NOON,
         "error": FAILURE.model_dump(),
+        "precision": "fp32",
+        "offload": "none",
+        "step_cache": False,
     }
     assert run.seconds_per_step == 2.5, "half of it, since there were two"
 

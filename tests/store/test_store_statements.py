@@ -32,6 +32,8 @@ BY_INDEX = {
     "history": "tasks_by_model (model_type=?)",
     "events_between": "INTEGER PRIMARY KEY",
     "events_of_task_between": "events_by_task",
+    "open_alerts": "alerts_open",
+    "clear_alert": "alerts_open",
     "remove_events_of_task": "events_by_task",
 }
 """Every statement that a request, a claim or a start waits for, and the index that it must use."""

@@ -8,7 +8,18 @@ from starlette.types import Lifespan
 from wan22.api import manual
 from wan22.api.guard import Guard
 from wan22.api.problems import add_handlers
-from wan22.api.routes import events, generation, health, models, monitoring, outputs, pages, performance, wan_models
+from wan22.api.routes import (
+    alerts,
+    events,
+    generation,
+    health,
+    models,
+    monitoring,
+    outputs,
+    pages,
+    performance,
+    wan_models,
+)
 from wan22.api.services import Services
 from wan22.api.trust import Trust
 
@@ -34,6 +45,6 @@ def create_app(services: Services, *, lifespan: Lifespan[FastAPI] | None = None)
     app.state.services = services
     app.add_middleware(Guard, trust=Trust.of(services.settings.server))
     add_handlers(app)
-    for group in (generation, outputs, events, models, wan_models, performance, monitoring, health, pages):
+    for group in (generation, outputs, events, models, wan_models, performance, monitoring, alerts, health, pages):
         app.include_router(group.router)
     return app

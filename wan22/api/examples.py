@@ -12,7 +12,14 @@ TASK_ID = "01980f2e-5b5c-7d3a-9f7e-3a1b2c4d5e6f"
 _PATH = f"/api/v1/generation/{TASK_ID}"
 
 NO_MODEL = "T2V-14B"
-IN_PATHS = {"task_id": TASK_ID, "n": 0, "model_type": NO_MODEL, "model_a": NO_MODEL, "model_b": "TI2V-5B"}
+IN_PATHS = {
+    "task_id": TASK_ID,
+    "n": 0,
+    "model_type": NO_MODEL,
+    "model_a": NO_MODEL,
+    "model_b": "TI2V-5B",
+    "alert_id": 1,
+}
 """What stands in the path of a call that an error is an example of."""
 
 SUBMIT: dict[str, Any] = {

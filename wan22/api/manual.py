@@ -45,7 +45,7 @@ TAGS = [
     },
     {"name": "performance", "description": "What makes runs faster or smaller on this machine."},
     {"name": "health", "description": "Is the server alive, and can it work?"},
-    {"name": "dashboard", "description": "The page in the browser, which asks the calls above."},
+    {"name": "dashboard", "description": "What a person should hear of, and the page in the browser."},
 ]
 
 KEY_HEADER = {

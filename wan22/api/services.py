@@ -19,6 +19,7 @@ from wan22.models.downloads import Downloads
 from wan22.models.loras.arrivals import Arrivals
 from wan22.models.loras.folders import Loras
 from wan22.models.variants import Models
+from wan22.monitoring.keeper import Keeper
 from wan22.monitoring.monitor import Monitor
 from wan22.orchestrator.optimizations.advisor import Advisor
 from wan22.orchestrator.planning import Planner
@@ -60,6 +61,7 @@ class Services:
     tuning: Tuning
     advisor: Advisor
     monitor: Monitor
+    alerts: Keeper
     probe: Callable[[], Machine]
     worker_alive: Callable[[], bool]
     version: str

@@ -128,6 +128,8 @@ SELECT id AS task_id, status, total_steps, peak_vram_bytes, finished_at, error,
     json_extract(request, '$.mode') AS mode, json_extract(request, '$.width') AS width,
     json_extract(request, '$.height') AS height, json_extract(request, '$.num_frames') AS num_frames,
     json_extract(request, '$.num_videos') AS num_videos, json_extract(request, '$.guidance_scale') AS guidance_scale,
+    json_extract(plan, '$.precision.transformer') AS precision, json_extract(plan, '$.offload') AS offload,
+    json_extract(plan, '$.step_cache') IS NOT NULL AS step_cache,
     coalesce(json_extract(timings, '$.denoised_together'), 1) AS tasks, json_extract(timings, '$.denoise_s') AS denoise_s,
     json_extract(timings, '$.total_s') AS total_s
 FROM tasks INDEXED BY tasks_by_model
@@ -180,3 +182,35 @@ FROM tasks GROUP BY model_type, status
 -- name: completed_since
 -- Times are text, in UTC and of one form, so that they sort.
 SELECT count(*) AS count FROM tasks WHERE status = 'completed' AND finished_at >= :at
+
+
+-- Alerts ------------------------------------------------------------------------------------------------------------
+
+-- name: add_alert
+INSERT INTO alerts (rule, subject, severity, detail, value, raised_at)
+VALUES (:rule, :subject, :severity, :detail, :value, :raised_at)
+ON CONFLICT (rule, subject) WHERE cleared_at IS NULL DO NOTHING
+RETURNING *
+
+-- name: find_alert
+SELECT * FROM alerts WHERE id = :alert_id
+
+-- name: open_alerts
+SELECT * FROM alerts INDEXED BY alerts_open WHERE cleared_at IS NULL ORDER BY id DESC
+
+-- name: cleared_alerts
+SELECT * FROM alerts WHERE cleared_at IS NOT NULL ORDER BY id DESC LIMIT :limit
+
+-- name: clear_alert
+UPDATE alerts INDEXED BY alerts_open SET cleared_at = :at
+WHERE rule = :rule AND subject = :subject AND cleared_at IS NULL
+RETURNING *
+
+-- name: acknowledge_alert
+UPDATE alerts SET acknowledged_at = :at WHERE id = :alert_id AND acknowledged_at IS NULL
+
+-- name: drop_alerts
+-- Of the cleared ones keep the newest.
+DELETE FROM alerts WHERE cleared_at IS NOT NULL AND id <= (
+    SELECT id FROM alerts WHERE cleared_at IS NOT NULL ORDER BY id DESC LIMIT 1 OFFSET :keep
+)

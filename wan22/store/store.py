@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 from wan22.errors import ConfigurationError, DiskFull
 from wan22.locks import FileLock
+from wan22.store.alerts import AlertTable
 from wan22.store.ballast import Ballast
 from wan22.store.database import Database
 from wan22.store.events import EventTable
@@ -32,11 +33,18 @@ class Tables:
     events: EventTable
     meta: MetaTable
     metrics: MetricTable
+    alerts: AlertTable
 
     @classmethod
     def on(cls, connection: sqlite3.Connection) -> Tables:
         """The tables of this connection."""
-        return cls(TaskTable(connection), EventTable(connection), MetaTable(connection), MetricTable(connection))
+        return cls(
+            TaskTable(connection),
+            EventTable(connection),
+            MetaTable(connection),
+            MetricTable(connection),
+            AlertTable(connection),
+        )
 
 
 class Reserve(Protocol):

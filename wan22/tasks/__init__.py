@@ -3,10 +3,12 @@
 `request` is what a caller said and what the server understood; `plan` how it will be done; `parts` how much that is;
 `forecast` what it will take;
 `task` the record; `run` how it went, in short; `status` the allowed moves; `event` and `artifact` what a run gives out;
+`alert` what a person should hear of;
 `reporter` how a run speaks while it goes on.
 Nothing here reads a file, a clock or the environment.
 """
 
+from wan22.tasks.alert import Alert, Raised, Severity
 from wan22.tasks.artifact import Artifact, name_to_keep
 from wan22.tasks.event import Event, EventType
 from wan22.tasks.forecast import Forecast, PhaseForecast
@@ -20,6 +22,7 @@ from wan22.tasks.task import Failure, Passes, Task, Timings
 
 __all__ = [
     "MOVES",
+    "Alert",
     "Artifact",
     "Choice",
     "Draft",
@@ -35,11 +38,13 @@ __all__ = [
     "Phase",
     "PhaseForecast",
     "Plan",
+    "Raised",
     "Render",
     "Reporter",
     "Request",
     "Run",
     "Seen",
+    "Severity",
     "Silent",
     "Status",
     "Task",

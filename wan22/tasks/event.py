@@ -22,6 +22,8 @@ class EventType(str, Enum):
     MODEL_LOADED = "model.loaded"
     MODEL_UNLOADED = "model.unloaded"
     MODEL_DOWNLOAD = "model.download"
+    ALERT_RAISED = "alert.raised"
+    ALERT_CLEARED = "alert.cleared"
     SYSTEM_METRICS = "system.metrics"
 
     @property

@@ -32,6 +32,9 @@ class Run(BaseModel):
     peak_vram_bytes: int | None
     finished_at: datetime | None
     error: Failure | None = None
+    precision: str | None = None  # of the transformers' weights
+    offload: str | None = None  # where weights were planned to be
+    step_cache: bool = False  # steps that would only repeat were spared
 
     @property
     def is_completed(self) -> bool:
