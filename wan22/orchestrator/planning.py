@@ -27,6 +27,7 @@ from wan22.models.step_cache import step_cache_of
 from wan22.models.variants import DTYPE_BYTES, Models, Variant
 from wan22.orchestrator.fitting import fitted
 from wan22.orchestrator.forecasting import Where, forecast
+from wan22.orchestrator.kernels import with_kernels
 from wan22.orchestrator.placing import Weights
 from wan22.settings import DeviceSettings
 from wan22.tasks import Choice, Draft, Forecast, ImageRef, LoraUse, ModelType, Plan, Request, Seen
@@ -110,7 +111,7 @@ class Planner:
         plan = self._precise(request, variant, machine)
         weights, where = _weights(variant, plan), self._where(machine, plan)
         narrow = "int8" if _can_be_narrower(plan, variant) else None
-        plan = fitted(request, plan, weights, where, narrow=narrow)
+        plan = with_kernels(fitted(request, plan, weights, where, narrow=narrow), machine, self._settings)
         lora_choices = self._lora_choices(request.loras, variant)
         plan = plan.model_copy(update={"choices": (*plan.choices, *lora_choices)})
         return plan, forecast(request, plan, where, weights)

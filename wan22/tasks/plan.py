@@ -64,6 +64,8 @@ class Plan(BaseModel):
         description="How much the first block of a transformer may change from one step to the next, as a share, for "
         "the rest of the pass to be spared; for each transformer, 0: never. Null: nothing is spared.",
     )
+    attention: str = Field(default="native", description="Kernels of the transformers' attention: native, flash, sage.")
+    compiled: bool = Field(default=False, description="Whether the transformers' blocks are compiled.")
     render: Render = Field(description="What is rendered, and what of it goes into the file.")
     optimizations: tuple[str, ...] = Field(default=(), description="Optimizations that are applied, by id.")
     choices: tuple[Choice, ...] = Field(default=(), description="What the server chose, each with its reason.")
