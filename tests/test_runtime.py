@@ -15,6 +15,7 @@ from support.loras import lora_for
 from support.videos import probe_video
 
 from wan22.errors import ConfigurationError
+from wan22.hardware.probe import probe
 from wan22.models.catalogue import SPECS
 from wan22.models.demo_weights import SHIPPED
 from wan22.runtime import Runtime
@@ -30,8 +31,8 @@ def painted(home: Path) -> Runtime:
     return Runtime(settings, painter=Painter)
 
 
-def ended(client: TestClient, task_id: str) -> dict[str, Any]:
-    for _ in range(500):
+def ended(client: TestClient, task_id: str, *, seconds: int = 10) -> dict[str, Any]:
+    for _ in range(50 * seconds):
         task: dict[str, Any] = client.get(f"/api/v1/generation/{task_id}").json()
         if task["status"] not in ("queued", "running"):
             return task
@@ -65,6 +66,29 @@ def test_one_server_for_each_folder(tmp_path: Path) -> None:
         painted(tmp_path)
     runtime.close()
     painted(tmp_path).close()
+
+
+def test_attention_that_is_not_there_ends_the_start_with_a_cure(tmp_path: Path) -> None:
+    settings = load_settings(storage={"home": tmp_path}, device={"device": "cpu", "attention": "flash"})
+    with pytest.raises(ConfigurationError, match="Set it to auto"):
+        Runtime(settings, painter=Painter)
+    painted(tmp_path).close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not probe().has_cpp_compiler, reason="torch compiles for CPUs with C++ alone")
+def test_compiled_blocks_are_kept_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "set so that it is put back")
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    device = {"device": "cpu", "precision": "fp32", "compile": True}
+    models = {"variant": "demo", "use_hf_cache": False}
+    runtime = Runtime(load_settings(storage={"home": tmp_path, "min_free_bytes": 0}, models=models, device=device))
+    with TestClient(runtime.app, base_url="http://127.0.0.1") as client:
+        task = ended(client, client.post("/api/v1/generation/submit", json=BODY).json()["task_id"], seconds=200)
+    runtime.close()
+    assert task["status"] == "completed", task["error"]
+    assert ("compile", "blocks") in [(choice["what"], choice["choice"]) for choice in task["plan"]["choices"]]
+    assert any(path.suffix == ".so" for path in (tmp_path / "cache/compiled").rglob("*"))
 
 
 def test_a_lora_that_is_sent_takes_no_name_from_the_shipped_ones(tmp_path: Path) -> None:

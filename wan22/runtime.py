@@ -12,6 +12,7 @@ from wan22 import __version__
 from wan22.api.app import create_app
 from wan22.api.services import Services
 from wan22.dashboard.pages import add_pages
+from wan22.hardware.attention import choose_attention
 from wan22.hardware.choose import choose_device
 from wan22.hardware.probe import probe
 from wan22.hardware.process import prepare_process
@@ -59,10 +60,11 @@ class Runtime:
     def __init__(self, settings: Settings, *, painter: Callable[[Outputs], Painter] | None = None) -> None:
         """Build everything; `painter` makes what stands in for the models.
 
-        Raises ConfigurationError if the device of the settings is not there, and ConfigurationError, StoreError or
-        DiskFull if the folders or the database can't be used.
+        Raises ConfigurationError if the device or the attention of the settings is not there, and ConfigurationError,
+        StoreError or DiskFull if the folders or the database can't be used.
         """
-        choose_device(probe(), settings.device.device)  # now, or every submit would be refused later
+        device = choose_device(probe(), settings.device.device)  # now, or every submit would be refused later
+        choose_attention(probe(), device, settings.device.attention)  # the same
         self.settings = settings
         with ExitStack() as closing:
             self._build(closing, painter)
@@ -138,7 +140,7 @@ class Runtime:
         return frozenset(resident.key.name for resident in self.residency.residents())
 
     def _warm_up(self) -> None:
-        prepare_process()
+        prepare_process(compiled=self.settings.storage.compiled_dir if self.settings.device.compile else None)
         preload()
 
     def _announce(self, what: EventType, key: ModelKey) -> None:

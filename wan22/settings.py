@@ -26,6 +26,7 @@ from wan22.errors import ConfigurationError
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 PrecisionChoice = Literal["auto", "fp16", "bf16", "fp32"]
+AttentionChoice = Literal["auto", "native", "flash", "sage"]
 LevelChoice = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
@@ -104,6 +105,11 @@ class StorageSettings(Room):
     def pictures_dir(self) -> Path:
         """Encoded pictures, by the hash of their pixels."""
         return self.home / "cache" / "pictures"
+
+    @property
+    def compiled_dir(self) -> Path:
+        """What torch has compiled."""
+        return self.home / "cache" / "compiled"
 
     @property
     def loras_dir(self) -> Path:
@@ -230,6 +236,15 @@ class DeviceSettings(Room):
         default=1_000_000_000, ge=0, description="VRAM left to the desktop and other programs when deciding on offload."
     )
     threads: int = Field(default=0, ge=0, description="CPU threads for torch; 0 lets torch decide.")
+    attention: AttentionChoice = Field(
+        default="auto",
+        description="Kernels of the transformers' attention: native are torch's own, flash and sage those of the "
+        "packages flash-attn and sageattention; auto is native.",
+    )
+    compile: bool = Field(
+        default=False,
+        description="Compile the transformers' blocks, which takes up to minutes at the first task of a kind.",
+    )
     optimizations_off: tuple[str, ...] = Field(
         default=(), description="Optimizations that are not wanted, by their ids in `wan22 optimizations`."
     )

@@ -121,13 +121,17 @@ class Studio:
         self._prompts = PromptCache(Kept(home / "prompts", 10**9))
         self._loaded: tuple[tuple[Any, ...], LoadedModel] | None = None
 
-    def make(self, shot: Shot, way: Way) -> Made:
-        """One video."""
+    def load(self, shot: Shot, way: Way) -> tuple[Request, Plan, LoadedModel]:
+        """What a video is made of, all but the text encoder in memory."""
         ref = _REF if shot.pictures else None
         last = ref if len(shot.pictures) > 1 else None
         request, plan = self._planner.prepare(Draft(**shot.body, **way.fields), image=ref, last_image=last)
         plan = plan.model_copy(update={"precision": {**plan.precision, **way.precision}, "slices": way.slices})
-        model = self._model(request, plan)
+        return request, plan, self._model(request, plan)
+
+    def make(self, shot: Shot, way: Way) -> Made:
+        """One video."""
+        request, plan, model = self.load(shot, way)
         adapters = [Adapter(*one) for use in request.loras for one in files_of(use, self._loras, len(model.experts))]
         put_on(model, adapters)
         with ExitStack() as stack:

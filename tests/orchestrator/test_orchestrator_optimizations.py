@@ -150,6 +150,45 @@ def test_what_the_user_chose_of_the_environment_is_told() -> None:
     assert "Expandable segments are not" in hardware.cuda_environment(facts_of(REPORTED)).why
 
 
+def of_more(name: str, machine: Machine, home: Path, **device: object) -> tuple[str, str]:
+    reports = advisor_of(machine, home, **device)[0].reports()
+    return next(one.standing for one in reports if one.optimization.id == name)
+
+
+KERNELS = replace(REPORTED, attention_packages={"flash-attn": "2.8.3"}, has_triton=True)
+
+
+def test_other_attention_is_active_where_plans_have_it(tmp_path: Path) -> None:
+    assert of_more("attention", KERNELS, tmp_path)[0] == "not_applicable"
+    state, why = of_more("attention", KERNELS, tmp_path, attention="flash")
+    assert (state, "by flash" in why) == ("active", True)
+
+
+@pytest.mark.parametrize(
+    ("machine", "asked", "state", "said"),
+    [
+        (KERNELS, True, "active", "T2V-A14B, I2V-A14B, TI2V-5B are compiled"),
+        (KERNELS, False, "not_applicable", "device.compile is off"),
+        (REPORTED, True, "not_applicable", "install triton-windows"),
+        (LAPTOP, True, "not_applicable", "There is no C++ compiler"),
+        (replace(LAPTOP, has_cpp_compiler=True), True, "active", "are compiled"),
+    ],
+)
+def test_compiled_blocks_are_active_where_plans_have_them(
+    tmp_path: Path, machine: Machine, asked: bool, state: str, said: str
+) -> None:
+    found, why = of_more("compile", machine, tmp_path, compile=asked)
+    assert found == state
+    assert said in why
+
+
+def test_caches_are_active_unless_they_may_keep_nothing(tmp_path: Path) -> None:
+    facts = facts_of(LAPTOP)
+    assert BY_ID["step-cache"].standing(facts).state == BY_ID["picture-cache"].standing(facts).state == "active"
+    nothing = replace(facts, settings=load_settings(storage={"home": tmp_path, "picture_cache_bytes": 0}))
+    assert BY_ID["picture-cache"].standing(nothing).state == "not_applicable"
+
+
 def test_which_models_fit_the_ram_together_is_counted() -> None:
     def said(gib: int) -> str:
         return hardware.weight_cache(facts_of(replace(REPORTED, ram_total_bytes=gib * GIB))).why

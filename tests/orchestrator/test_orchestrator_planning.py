@@ -67,7 +67,8 @@ def test_the_default_plan_of_a_model_is_that_of_a_task_that_names_no_more(
 
 def test_every_choice_has_its_reason(tmp_path: Path) -> None:
     _, plan = planner(tmp_path, WORKSTATION).prepare(CAT)
-    assert {choice.what for choice in plan.choices} == {"variant", "device", "precision", "offload", "batch"}
+    told = {choice.what for choice in plan.choices}
+    assert told == {"variant", "device", "precision", "offload", "attention", "batch"}
     assert all(choice.why for choice in plan.choices)
     assert "RTX 4080" in next(choice.why for choice in plan.choices if choice.what == "device")
 

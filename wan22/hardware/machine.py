@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -43,3 +44,6 @@ class Machine:
     has_mps: bool = False  # Apple's GPU
     swap_bytes: int | None = None  # in all
     numa_nodes: int = 1  # parts of the RAM that are near to some of the cores
+    attention_packages: Mapping[str, str] = field(default_factory=dict)  # versions of those that are installed
+    has_cpp_compiler: bool = False  # that can build what Python loads
+    has_triton: bool = False  # torch's compiler for GPUs

@@ -12,7 +12,11 @@ import itertools
 import os
 import platform
 import re
-from collections.abc import Callable, Hashable
+import shutil
+import sys
+import sysconfig
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -68,6 +72,9 @@ def probe(nvml: Nvml = pynvml) -> Machine:
         has_mps=platform.system() == "Darwin" and platform.machine() == "arm64",
         swap_bytes=_swap_bytes(),
         numa_nodes=numa_nodes(Path("/sys/devices/system/node")),
+        attention_packages=_versions("flash-attn", "sageattention"),
+        has_cpp_compiler=has_cpp_compiler(os.environ.get("CXX")),
+        has_triton=bool(_versions("triton", "triton-windows")),
     )
 
 
@@ -154,6 +161,22 @@ def cuda_of(version_module: str) -> str | None:
     """The CUDA version that torch/version.py states; None for a CPU build, and where it states none."""
     cuda = re.search(r"^cuda\b[^=\n]*= *['\"]([\d.]+)['\"]", version_module, re.MULTILINE)
     return cuda and cuda.group(1)
+
+
+def has_cpp_compiler(named: str | None) -> bool:
+    """Whether there is the one that torch would call, `named` where the user has chosen, and Python's headers."""
+    name = named or {"win32": "cl", "darwin": "clang++"}.get(sys.platform, "g++")
+    return bool(shutil.which(name)) and Path(sysconfig.get_path("include"), "Python.h").is_file()
+
+
+@functools.lru_cache(maxsize=4)  # no package comes or goes under a running process
+def _versions(*packages: str) -> Mapping[str, str]:
+    """Of those that are installed."""
+    found = {}
+    for name in packages:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def _swap_bytes() -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
+from pathlib import Path
 
 from wan22.hardware.probe import os_name
 
@@ -33,10 +34,15 @@ def has_segments(system: str) -> bool:
     return system.startswith("Linux") and "WSL" not in system
 
 
-def prepare_process() -> None:
-    """Set the environment's defaults where the user has not chosen; does nothing once torch is loaded."""
+def prepare_process(*, compiled: Path | None = None) -> None:
+    """Set the environment's defaults where the user has not chosen; does nothing once torch is loaded.
+
+    `compiled`: the folder for what torch will compile, which the next process finds there.
+    """
     for name, value in defaults(os_name()).items():
         os.environ.setdefault(name, value)
+    if compiled:
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(compiled))
 
 
 def use_threads(count: int) -> None:

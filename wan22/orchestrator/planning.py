@@ -30,6 +30,7 @@ from wan22.models.variants import DTYPE_BYTES, Models, Variant
 from wan22.orchestrator.batching import Batching, choose_batch
 from wan22.orchestrator.fitting import fitted
 from wan22.orchestrator.forecasting import Where, forecast
+from wan22.orchestrator.kernels import with_kernels
 from wan22.orchestrator.optimizations.applied import applied, idle_in, unknown_in, with_named
 from wan22.orchestrator.placing import Weights
 from wan22.settings import DeviceSettings
@@ -121,7 +122,7 @@ class Planner:
         plan = self._precise(request, variant, machine)
         weights, where = _weights(variant, plan), self._where(machine, plan)
         narrow = "int8" if _can_be_narrower(plan, variant) else None
-        plan = fitted(request, plan, weights, where, narrow=narrow)
+        plan = with_kernels(fitted(request, plan, weights, where, narrow=narrow), machine, self._settings)
         lora_choices = self._lora_choices(request.loras, variant)
         plan = plan.model_copy(update={"choices": (*plan.choices, *lora_choices)})
         plan = self._in_batches(request, plan, where, weights)

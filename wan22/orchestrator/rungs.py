@@ -37,7 +37,7 @@ def rung_below(plan: Plan, *, at_once: int, has_others: bool, is_loaded: bool) -
     if plan.device.startswith("cuda") and (further := _streamed(plan)):
         return further
     if plan.slices is None and is_loaded:
-        sliced = plan.model_copy(update={"slices": SLICE_TOKENS})
+        sliced = plan.model_copy(update={"slices": SLICE_TOKENS, "compiled": False})
         return Rung(sliced, f"The transformers' blocks worked on {SLICE_TOKENS} tokens at once.")
     return None
 
@@ -46,7 +46,7 @@ def _streamed(plan: Plan) -> Rung | None:
     """Block by block with none that stays, or layer by layer where that is so already; both with the smallest tiles."""
     how = "blocks" if plan.offload in ("none", "model") or plan.resident_blocks else "group"
     further = {"offload": how, "resident_blocks": 0 if how == "blocks" else None, "vae_tile": SMALLEST_TILE}
-    streamed = plan.model_copy(update=further)
+    streamed = plan.model_copy(update={**further, "compiled": False})
     pieces = {"blocks": "block by block", "group": "layer by layer"}[how]
     said = f"Weights were streamed from RAM {pieces}, and frames decoded in tiles of {SMALLEST_TILE} pixels."
     return None if streamed == plan else Rung(streamed, said)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wan22.errors import ModelCorrupt
+from wan22.pipelines.attention import attending
+from wan22.pipelines.compiled import compiled
 from wan22.pipelines.preview import PreviewMap
 from wan22.pipelines.slices import in_slices
 from wan22.pipelines.staging import Stage
@@ -64,9 +66,15 @@ class LoadedModel:
 
     @contextmanager
     def run_as(self, plan: Plan) -> Iterator[None]:
-        """Inside, networks take turns on the device and work in tiles and slices as the plan says; then all go."""
+        """Inside, networks take turns on the device and work as the plan says: kernels, tiles, slices; then all go.
+
+        Raises GenerationFailed if the attention can't be had.
+        """
         blocks = [block for expert in self.experts for block in expert.blocks]
         with ExitStack() as stack:
+            stack.enter_context(attending(self.experts, plan.attention))
+            if plan.compiled:
+                stack.enter_context(compiled(blocks))
             if plan.slices:
                 stack.enter_context(in_slices(blocks, plan.slices))
             stack.enter_context(in_tiles(self.vae, plan.vae_tile))

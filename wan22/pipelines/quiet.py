@@ -17,3 +17,4 @@ def be_quiet() -> None:
         library.utils.logging.set_verbosity_error()
         library.utils.logging.disable_progress_bar()
     warnings.filterwarnings("ignore", "Already found a `peft_config`")  # a second LoRA on one transformer
+    warnings.filterwarnings("ignore", r"\w+ does not implement _stable_hash_for_caching")  # 8 bits, when compiled

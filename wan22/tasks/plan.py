@@ -67,6 +67,8 @@ class Plan(BaseModel):
     at_once: int = Field(
         default=1, ge=1, description="Videos that are denoised together at most, of this task or of several alike."
     )
+    attention: str = Field(default="native", description="Kernels of the transformers' attention: native, flash, sage.")
+    compiled: bool = Field(default=False, description="Whether the transformers' blocks are compiled.")
     render: Render = Field(description="What is rendered, and what of it goes into the file.")
     optimizations: tuple[str, ...] = Field(default=(), description="Optimizations that are applied, by id.")
     choices: tuple[Choice, ...] = Field(default=(), description="What the server chose, each with its reason.")

@@ -68,6 +68,8 @@ def _of(request: Request, plan: Plan, machine: Machine) -> Iterator[tuple[str, b
     yield "guidance-skip", min(request.guidance_scale, _or_more(request.guidance_scale_2)) <= 1
     yield SLICES, plan.slices is not None
     yield STEP_CACHE, plan.step_cache is not None
+    yield "attention", plan.attention != "native"
+    yield "compile", plan.compiled
 
 
 def _or_more(scale: float | None) -> float:

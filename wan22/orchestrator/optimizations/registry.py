@@ -145,6 +145,12 @@ OPTIMIZATIONS = (
         more.slices,
         "more",
     ),
+    Optimization(
+        "step-cache", "Step cache", "No blocks for a step that only repeats the last.", more.step_cache, "more"
+    ),
+    Optimization("picture-cache", "Encoded picture cache", "A picture is encoded once.", more.pictures, "more"),
+    Optimization("attention", "Attention kernels", "Faster ones, where they are installed.", more.attention, "more"),
+    Optimization("compile", "Compiled blocks", "One kernel does the work of many.", more.compiling, "more"),
 )
 """All of them, the report's twenty first and in its order."""
 
