@@ -114,7 +114,7 @@ def test_what_is_tried_with_less_memory_is_never_both(
     offload: str, slices: int | None, device: str, has_others: bool
 ) -> None:
     plan = planned(compile=True, plan={"offload": offload, "slices": slices, "device": device})
-    rung = rung_below(plan, has_others=has_others, is_loaded=True)
+    rung = rung_below(plan, at_once=1, has_others=has_others, is_loaded=True)
     if rung and rung.plan.compiled:
         assert rung.plan.offload in ("none", "model")
         assert rung.plan.slices is None
