@@ -74,6 +74,8 @@ PLAN: dict[str, Any] = {
     "slices": None,
     "step_cache": None,
     "at_once": 1,
+    "attention": "native",
+    "compiled": False,
     "render": {
         "width": 1280,
         "height": 720,
