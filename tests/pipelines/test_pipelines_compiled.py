@@ -121,13 +121,17 @@ def test_with_narrow_weights(demos: Callable[[ModelType], Path], bits) -> None:
 
 @pytest.mark.slow
 @needs_compiler
-def test_with_weights_of_gguf(tmp_path) -> None:
+@pytest.mark.parametrize(("is_rounded", "within"), [(True, 1e-4), (False, 1e-2)])
+def test_with_weights_of_gguf(tmp_path, is_rounded, within) -> None:
+    """They are multiplied out in fp16, which the compiler rounds only at the end, unless it is told to do as torch."""
+    from torch._inductor import config
+
     put_dev(tmp_path), describe(tmp_path, "x-gguf"), put_files(tmp_path, "x-gguf")
     variant = Models(ModelsSettings(), tmp_path / "models").named(T2V, "x-gguf")
     model = load(variant.parts, T2V, plan=plan_of(variant="x-gguf"), reporter=Recorder(), cure=variant.mend)
     plain = latents_of(model, ask(T2V))
-    with model.run_as(COMPILED):
-        assert off(latents_of(model, ask(T2V)), plain) < 1e-4
+    with config.patch(emulate_precision_casts=is_rounded), model.run_as(COMPILED):
+        assert off(latents_of(model, ask(T2V)), plain) < within
 
 
 @pytest.mark.slow

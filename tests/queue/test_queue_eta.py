@@ -59,6 +59,11 @@ def test_work_grows_with_what_is_computed(changes: dict[str, Any], times: tuple[
     assert more == pytest.approx([times[0], times[1], times[1], 1])
 
 
+@pytest.mark.parametrize("changes", [{"step_cache": (0.1, 0.1)}, {"compiled": True}, {"attention": "sage"}])
+def test_seconds_of_another_way_foretell_nothing(changes: dict[str, Any]) -> None:
+    assert pace_of(request(), plan(**changes)).startswith(f"{pace_of(request(), plan())}/")
+
+
 def test_each_part_counts_the_pixels_that_it_sees() -> None:
     usual = plan().render
     larger = plan(render=usual.model_copy(update={"width": 128, "num_frames": 34, "output_height": 144}))

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from wan22.hardware.attention import NATIVE
 from wan22.models.catalogue import SPECS
 from wan22.models.cost import costs_of
 from wan22.models.specs import DEMO
@@ -24,8 +25,9 @@ _OPERATIONS_A_BYTE = 130.0  # that GPUs of all kinds do in the time in which the
 def pace_of(request: Request, plan: Plan) -> str:
     """Names the tasks that need the same seconds for a unit of work: one model's weights, in one way on one device."""
     kind = plan.precision.get("transformer", "")
-    step_cache = "/step-cache" if plan.step_cache else ""
-    return f"{request.model_type.value}/{plan.variant}/{plan.device}/{plan.offload}/{kind}{step_cache}"
+    named = {"step-cache": plan.step_cache, "compiled": plan.compiled, plan.attention: plan.attention != NATIVE}
+    ways = "".join(f"/{name}" for name, is_so in named.items() if is_so)
+    return f"{request.model_type.value}/{plan.variant}/{plan.device}/{plan.offload}/{kind}{ways}"
 
 
 def shape_of(plan: Plan) -> str:
