@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from datetime import datetime, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from support.samples import plan, request
 
 from wan22.tasks import MOVES, Draft, EventType, ModelType, Status, Task, may_move, name_to_keep
 from wan22.tasks.request import MAX_SEED
+from wan22.tasks.sharing import run_for
 
 
 @pytest.mark.parametrize(("before", "after"), list(itertools.product(Status, Status)))
@@ -85,3 +87,13 @@ def test_a_task_survives_a_round_trip_through_json() -> None:
     assert Task.model_validate_json(task.model_dump_json()) == task
     assert task.with_(status=Status.RUNNING).status is Status.RUNNING
     assert task.status is Status.QUEUED, "a move makes a copy"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"attention": "sage"}, {"compiled": True}, {"slices": 2048}, {"vae_tile": 256}, {"offload": "model"}]
+)
+def test_tasks_that_run_in_other_ways_share_no_run(changes: dict[str, Any]) -> None:
+    """What the plan of each tells is how it ran."""
+    alike = plan(at_once=4)
+    assert run_for(request(), plan(at_once=4)) == run_for(request(), alike)
+    assert run_for(request(), plan(at_once=4, **changes)) != run_for(request(), alike)

@@ -35,7 +35,7 @@ def run_for(request: Request, plan: Plan) -> str | None:
     shared = (
         model_for(request, plan),
         plan.compute,
-        (plan.slices, plan.vae_tile),
+        (plan.slices, plan.vae_tile, plan.attention, plan.compiled),
         (render.width, render.height, render.num_frames),
         (request.steps, request.flow_shift, request.preset == "fast", request.strength),
         (request.guidance_scale, request.guidance_scale_2),
