@@ -91,7 +91,7 @@ def test_5b_from_text_says_one_timestep_for_all_tokens(models, each_token) -> No
     latents = latents_of(model, request)
     hook.remove()
     assert set(said) == {(1,)}
-    assert (latents - expected).abs().max() < 1e-5
+    assert (latents - expected).abs().max() < 2e-5
     assert latents.equal(expected) is not each_token
 
 
