@@ -7,7 +7,7 @@ from typing import Any
 from wan22.errors import InvalidRequest
 
 NO_PARAMETER = InvalidRequest.of("verbose", "is unknown; there are none here; leave it out", "1")
-WRONG_WINDOW = InvalidRequest.of("window_s", "must be more than 0", "-1")
+WRONG_WINDOW = InvalidRequest.of("window_s", "must be at least 1", "-1")
 
 _GPU: dict[str, Any] = {
     "index": 0,

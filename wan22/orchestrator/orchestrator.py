@@ -149,7 +149,10 @@ class Orchestrator:
             if spared:
                 party.passed(Passes(total=spared.passes, spared=spared.spared))
             for video in videos:
-                if video in latents:
+                party.check()
+                if (
+                    video in latents and video.claim in party.claims
+                ):  # its task may have ended with another of its videos
                     self._write(model, party, video, latents.pop(video))
 
     def _denoise(

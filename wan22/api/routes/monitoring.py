@@ -17,8 +17,8 @@ from wan22.monitoring.prometheus import CONTENT_TYPE
 router = APIRouter()
 
 LONGEST_S = DAYS * 86_400
-Window = Annotated[float, Query(gt=0, le=LONGEST_S, allow_inf_nan=False, description="Seconds back.", examples=[60])]
-Step = Annotated[float, Query(gt=0, le=86_400, allow_inf_nan=False, description="Seconds a point.", examples=[10])]
+Window = Annotated[float, Query(ge=1, le=LONGEST_S, allow_inf_nan=False, description="Seconds back.", examples=[60])]
+Step = Annotated[float, Query(ge=0.1, le=86_400, allow_inf_nan=False, description="Seconds a point.", examples=[10])]
 
 
 @router.get(
